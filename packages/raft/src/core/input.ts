@@ -1,0 +1,89 @@
+import type { Message } from './message.ts';
+import type { EntryKind, Index, NodeId, Term } from './types.ts';
+
+export const InputKind = {
+  message: 1,
+  propose: 2,
+  read: 3,
+  persisted: 4,
+  applied: 5,
+  deadline: 6,
+  campaign: 7,
+  transfer: 8,
+  peerLost: 9,
+} as const;
+export type InputKind = (typeof InputKind)[keyof typeof InputKind];
+
+/** A message arrived. The caller has checked that `from` is the peer it came from. */
+export interface MessageInput {
+  readonly kind: typeof InputKind.message;
+  readonly message: Message;
+}
+
+/** One command on its way into the log; the caller names it by a number that is its own. */
+export interface Proposal {
+  readonly id: number;
+  readonly entryKind: typeof EntryKind.command | typeof EntryKind.clock;
+  readonly payload: Uint8Array;
+}
+
+/** All commands of one turn: they travel in one append per follower. */
+export interface ProposeInput {
+  readonly kind: typeof InputKind.propose;
+  readonly proposals: readonly Proposal[];
+  /** The leader's wall clock, in ms since the Unix epoch, for log time. */
+  readonly wallMs: number;
+}
+
+/** All linearizable reads of one turn: they share one round. */
+export interface ReadInput {
+  readonly kind: typeof InputKind.read;
+  readonly readIds: readonly number[];
+}
+
+/** The disk vouches for the log through (index, term) and for the hard state of `hardStateTerm`. */
+export interface PersistedInput {
+  readonly kind: typeof InputKind.persisted;
+  readonly index: Index;
+  readonly term: Term;
+  readonly hardStateTerm: Term;
+}
+
+export interface AppliedInput {
+  readonly kind: typeof InputKind.applied;
+  readonly index: Index;
+}
+
+/** The deadline of the last output has come, or the caller wants time looked at. Never harmful when early. */
+export interface DeadlineInput {
+  readonly kind: typeof InputKind.deadline;
+}
+
+/** Campaign now, without waiting for the election timeout; with pre-vote, so a healthy leader is not disturbed. */
+export interface CampaignInput {
+  readonly kind: typeof InputKind.campaign;
+}
+
+/** Hand leadership to `to`, or to the voter that has the most when null (thesis 3.10). */
+export interface TransferInput {
+  readonly kind: typeof InputKind.transfer;
+  readonly to: NodeId | null;
+}
+
+/** The link to a peer broke: what was in flight may be lost. */
+export interface PeerLostInput {
+  readonly kind: typeof InputKind.peerLost;
+  readonly peer: NodeId;
+}
+
+/** Everything that can happen to a group. */
+export type Input =
+  | MessageInput
+  | ProposeInput
+  | ReadInput
+  | PersistedInput
+  | AppliedInput
+  | DeadlineInput
+  | CampaignInput
+  | TransferInput
+  | PeerLostInput;

@@ -1,0 +1,72 @@
+import type { Message } from './message.ts';
+import type { HardState, Index, NodeId, Role, Term } from './types.ts';
+
+/** Why the core turned something away. All of them mean: certainly not appended. */
+export type RefusalCode = 'NOT_LEADER' | 'QUORUM_UNAVAILABLE' | 'OVERLOADED' | 'UNSUPPORTED';
+
+export interface Accepted {
+  readonly id: number;
+  readonly index: Index;
+  readonly term: Term;
+}
+
+export interface Refused {
+  readonly id: number;
+  readonly code: RefusalCode;
+  readonly leader: NodeId | null;
+}
+
+/** A read that may be answered from any state applied through `index`. */
+export interface ReadReleased {
+  readonly id: number;
+  readonly index: Index;
+  readonly term: Term;
+}
+
+/** What a tracer or an operator wants to hear of; nothing in the protocol depends on a note. */
+export type Note =
+  | { readonly kind: 'voteRequested'; readonly from: NodeId; readonly term: Term; readonly preVote: boolean }
+  | { readonly kind: 'voteGranted'; readonly from: NodeId; readonly term: Term; readonly preVote: boolean }
+  | { readonly kind: 'campaignStarted'; readonly term: Term; readonly preVote: boolean }
+  | { readonly kind: 'leaderElected'; readonly node: NodeId; readonly term: Term }
+  | { readonly kind: 'steppedDown'; readonly term: Term; readonly reason: string }
+  | { readonly kind: 'roleChanged'; readonly role: Role; readonly term: Term }
+  | { readonly kind: 'transferFailed'; readonly to: NodeId; readonly term: Term };
+
+/**
+ * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what
+ * has gathered, then calls `reset`. The order to obey: send `messages`; make hard state and entries durable together;
+ * send `messagesAfterPersist`; tell the core with a `persisted` input. Applying up to `commit` may start at once.
+ */
+export class Output {
+  /** To send at once. */
+  readonly messages: Message[] = [];
+  /** To send only when the hard state and entries of this output are durable. */
+  readonly messagesAfterPersist: Message[] = [];
+  /** To make durable, or null when it has not changed. */
+  hardState: HardState | null = null;
+  /** The lowest index whose entry must be made durable, through the end of the log; 0 when nothing changed. */
+  persistFrom: Index = 0;
+  /** The commit index, when it advanced; 0 otherwise. */
+  commit: Index = 0;
+  readonly accepted: Accepted[] = [];
+  readonly refused: Refused[] = [];
+  readonly readsReleased: ReadReleased[] = [];
+  readonly readsRefused: Refused[] = [];
+  readonly notes: Note[] = [];
+  /** When to give the next `deadline` input, in the clock of `nowMs`. */
+  deadlineMs: number = Number.POSITIVE_INFINITY;
+
+  reset(): void {
+    this.messages.length = 0;
+    this.messagesAfterPersist.length = 0;
+    this.hardState = null;
+    this.persistFrom = 0;
+    this.commit = 0;
+    this.accepted.length = 0;
+    this.refused.length = 0;
+    this.readsReleased.length = 0;
+    this.readsRefused.length = 0;
+    this.notes.length = 0;
+  }
+}

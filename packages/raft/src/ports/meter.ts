@@ -1,0 +1,37 @@
+import type { GroupId, NodeId, Term } from '../core/types.ts';
+
+/** Where measurements go. A host without one does not take them. Names are in observe/metrics.ts. */
+export interface Meter {
+  count(name: string, group: GroupId, by: number): void;
+  gauge(name: string, group: GroupId, value: number): void;
+  observe(name: string, group: GroupId, value: number): void;
+}
+
+/** What the specification calls VizEvent, plus what an operator is paged for. */
+export type RaftEvent =
+  | { readonly type: 'VoteReq'; readonly group: GroupId; readonly term: Term; readonly from: NodeId }
+  | { readonly type: 'VoteGranted'; readonly group: GroupId; readonly term: Term; readonly from: NodeId }
+  | { readonly type: 'LeaderElected'; readonly group: GroupId; readonly term: Term; readonly node: NodeId }
+  | { readonly type: 'StepDown'; readonly group: GroupId; readonly term: Term; readonly reason: string };
+
+export type PeerEvent =
+  | { readonly type: 'PeerConnected'; readonly peer: NodeId }
+  | { readonly type: 'PeerLost'; readonly peer: NodeId; readonly code: string }
+  | { readonly type: 'PeerRefused'; readonly peer: NodeId; readonly code: string; readonly message: string }
+  | { readonly type: 'InboundRejected'; readonly remote: string; readonly code: string; readonly message: string };
+
+export type StorageEvent =
+  | { readonly type: 'DiskFull' }
+  | { readonly type: 'DiskRoom' }
+  | { readonly type: 'DiskFailed'; readonly message: string }
+  | { readonly type: 'GroupHalted'; readonly group: GroupId; readonly message: string };
+
+export type VizEvent =
+  | { readonly scope: 'Raft'; readonly event: RaftEvent }
+  | { readonly scope: 'Peer'; readonly event: PeerEvent }
+  | { readonly scope: 'Storage'; readonly event: StorageEvent };
+
+/** Hears what happens. Called synchronously: it must not throw and must be quick. */
+export interface Observer {
+  onEvent(event: VizEvent): void;
+}
