@@ -1,10 +1,23 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 // unit: beside their sources, offline, no processes. process: real servers, sockets, disks and Redis clients.
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'packages/*/test/unit/**/*.test.ts'] } },
+      {
+        // Unit tests see the sources, not the last build.
+        resolve: {
+          alias: [
+            { find: 'nori-raft/prometheus', replacement: source('packages/raft/src/observe/prometheus.ts') },
+            { find: 'nori-raft/core', replacement: source('packages/raft/src/core/index.ts') },
+            { find: /^nori-raft$/, replacement: source('packages/raft/src/index.ts') },
+          ],
+        },
+        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'packages/*/test/unit/**/*.test.ts'] },
+      },
       {
         test: {
           name: 'process',

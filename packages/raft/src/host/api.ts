@@ -1,0 +1,90 @@
+import type { NoriError } from '../base/errors.ts';
+import type { GroupId, Index, NodeId, Term } from '../core/types.ts';
+import type { StateMachine } from '../ports/state-machine.ts';
+
+/** How fresh a read must be. `lease` is served like `linearizable` until leases are built. */
+export type Consistency = 'lease' | 'linearizable' | 'stale';
+
+/** How a read was proved fresh, and from which state it was answered. */
+export interface ReadProof {
+  readonly via: 'lease' | 'readIndex' | 'stale';
+  /** The index applied when the state was read. */
+  readonly index: Index;
+  readonly term: Term;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignalLike;
+  /** How long to wait for the outcome, in ms. Default: `commitTimeoutMs` of the host, 5000. */
+  readonly timeoutMs?: number;
+  /** Whether a node that does not lead may pass the call to the leader. Default true. */
+  readonly forward?: boolean;
+}
+
+/** The part of AbortSignal the library uses. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void, options?: { readonly once?: boolean }): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** The callback door of `execute`. `error` is null when the command was committed and applied. */
+export type ExecuteDone = (error: NoriError | null, index: Index, result: Uint8Array) => void;
+
+/** The callback door of `read`. `proof` is null exactly when there is an error. */
+export type ReadDone = (error: NoriError | null, proof: ReadProof | null, result: Uint8Array) => void;
+
+export interface CreateGroup {
+  /** A whole number in [1, 2^32). */
+  readonly group: GroupId;
+  readonly stateMachine: StateMachine;
+  /** The founding voters and their peer addresses; ignored when the group is already on disk. Default: the host's members. */
+  readonly members?: Readonly<Record<string, string>>;
+}
+
+export interface GroupStatus {
+  readonly group: GroupId;
+  readonly role: 'follower' | 'candidate' | 'leader';
+  readonly term: Term;
+  readonly leader: NodeId | null;
+  readonly commit: Index;
+  readonly applied: Index;
+  readonly lastIndex: Index;
+  readonly persistedIndex: Index;
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Why the group stopped on this node, or null. */
+  readonly halted: string | null;
+  /** Leader only: the log each peer is known to have durably, and how it is being fed. */
+  readonly peers: readonly { readonly id: NodeId; readonly matchIndex: Index; readonly state: string }[];
+}
+
+export interface HostPeerStatus {
+  readonly id: NodeId;
+  readonly address: string;
+  readonly connected: boolean;
+  /** What the peer says of itself (for nori-kv: its client-facing addresses); last known when it is away. */
+  readonly attributes: Readonly<Record<string, string>>;
+  /** Why the peer refuses this node, or null. */
+  readonly refusal: string | null;
+}
+
+export interface HostStatus {
+  readonly id: NodeId;
+  /** Hexadecimal. */
+  readonly clusterId: string;
+  /** The peer address really bound. */
+  readonly address: string;
+  /** False while a new cluster still waits to meet every founding member once. */
+  readonly founded: boolean;
+  readonly state: 'running' | 'failed' | 'closed';
+  /** Why the host failed, or null. */
+  readonly failure: string | null;
+  /** True while the volume is full and new writes are refused. */
+  readonly diskFull: boolean;
+  readonly groups: readonly GroupStatus[];
+  readonly peers: readonly HostPeerStatus[];
+  readonly wal: Readonly<Record<string, number>>;
+  readonly transport: Readonly<Record<string, number>>;
+}
