@@ -10,7 +10,7 @@ export const InputKind = {
   deadline: 6,
   campaign: 7,
   transfer: 8,
-  peerLost: 9,
+  linkReset: 9,
 } as const;
 export type InputKind = (typeof InputKind)[keyof typeof InputKind];
 
@@ -41,12 +41,18 @@ export interface ReadInput {
   readonly readIds: readonly number[];
 }
 
-/** The disk vouches for the log through (index, term) and for the hard state of `hardStateTerm`. */
+/**
+ * A receipt. `Output.receipt` holds it when there is something to make durable; the caller hands it back, unchanged,
+ * once everything of that output is. Receipts may come late and in any order, but never before their bytes are safe.
+ */
 export interface PersistedInput {
   readonly kind: typeof InputKind.persisted;
+  /** The end of the log when the receipt was written. */
   readonly index: Index;
   readonly term: Term;
-  readonly hardStateTerm: Term;
+  /** How often the log had been truncated by then: a receipt from before a truncation says nothing about what replaced it. */
+  readonly epoch: number;
+  readonly hardStateVersion: number;
 }
 
 export interface AppliedInput {
@@ -70,9 +76,9 @@ export interface TransferInput {
   readonly to: NodeId | null;
 }
 
-/** The link to a peer broke: what was in flight may be lost. */
-export interface PeerLostInput {
-  readonly kind: typeof InputKind.peerLost;
+/** The link to a peer broke or was made anew: what was in flight may be lost. */
+export interface LinkResetInput {
+  readonly kind: typeof InputKind.linkReset;
   readonly peer: NodeId;
 }
 
@@ -86,4 +92,4 @@ export type Input =
   | DeadlineInput
   | CampaignInput
   | TransferInput
-  | PeerLostInput;
+  | LinkResetInput;

@@ -1,3 +1,4 @@
+import type { PersistedInput } from './input.ts';
 import type { Message } from './message.ts';
 import type { HardState, Index, NodeId, Role, Term } from './types.ts';
 
@@ -36,7 +37,7 @@ export type Note =
 /**
  * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what
  * has gathered, then calls `reset`. The order to obey: send `messages`; make hard state and entries durable together;
- * send `messagesAfterPersist`; tell the core with a `persisted` input. Applying up to `commit` may start at once.
+ * send `messagesAfterPersist`; hand `receipt` back as an input. Applying up to `commit` may start at once.
  */
 export class Output {
   /** To send at once. */
@@ -47,6 +48,8 @@ export class Output {
   hardState: HardState | null = null;
   /** The lowest index whose entry must be made durable, through the end of the log; 0 when nothing changed. */
   persistFrom: Index = 0;
+  /** To be handed back as an input once hard state and entries are durable; null when there is nothing to persist. */
+  receipt: PersistedInput | null = null;
   /** The commit index, when it advanced; 0 otherwise. */
   commit: Index = 0;
   readonly accepted: Accepted[] = [];
@@ -62,6 +65,7 @@ export class Output {
     this.messagesAfterPersist.length = 0;
     this.hardState = null;
     this.persistFrom = 0;
+    this.receipt = null;
     this.commit = 0;
     this.accepted.length = 0;
     this.refused.length = 0;

@@ -1,0 +1,20 @@
+/** The core alone, for tools and test suites that drive it: no IO, no clock, no chance. Runs in a browser. */
+export { Prng } from '../base/prng.ts';
+export {
+  applyConfigurationChange,
+  type ConfigurationChange,
+  foundingConfiguration,
+  isJoint,
+  isVoter,
+  replicasOf,
+} from './configuration.ts';
+export * from './input.ts';
+export { checkInvariants } from './invariants.ts';
+export { emptyBase, Log, type LogBase } from './log.ts';
+export * from './message.ts';
+export * from './output.ts';
+export { Progress, ProgressState } from './progress.ts';
+export { committedIndex, isQuorum, type PerNode, type VoteResult, voteResult } from './quorum.ts';
+export { step } from './raft.ts';
+export { defaultRaftOptions, LeaderState, type RaftOptions, type RaftStart, RaftState } from './state.ts';
+export * from './types.ts';

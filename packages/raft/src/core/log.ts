@@ -1,0 +1,128 @@
+import { assert } from '../base/assert.ts';
+import type { Entry, Index, Term } from './types.ts';
+
+/** The last entry that was compacted away, or the empty beginning. */
+export interface LogBase {
+  readonly index: Index;
+  readonly term: Term;
+  readonly timeMs: number;
+}
+
+export const emptyBase: LogBase = { index: 0, term: 0, timeMs: 0 };
+
+/** What an entry counts for in limits on bytes, beyond its payload. */
+export const entryOverheadBytes = 32;
+
+/** The replicated log, from the entry after its base to the last, and the marks on it. */
+export class Log {
+  /** Through here the entries are durable on this node. */
+  persistedIndex: Index;
+  /** Through here they are durable on a quorum, for ever. */
+  commit: Index;
+  /** Through here the state machine has them. */
+  applied: Index;
+  /** How often a suffix was truncated since start. */
+  epoch = 0;
+  private base: LogBase;
+  private entries: Entry[];
+
+  /** Takes over `entries`, which must follow `base` without a gap and are durable already. */
+  constructor(base: LogBase, entries: Entry[]) {
+    this.base = base;
+    this.entries = entries;
+    for (let at = 0; at < entries.length; at += 1) {
+      assert((entries[at] as Entry).index === base.index + 1 + at, 'the log starts without a gap');
+    }
+    this.persistedIndex = this.lastIndex;
+    this.commit = base.index;
+    this.applied = base.index;
+  }
+
+  get baseIndex(): Index {
+    return this.base.index;
+  }
+
+  get lastIndex(): Index {
+    return this.base.index + this.entries.length;
+  }
+
+  get lastTerm(): Term {
+    const last = this.entries.at(-1);
+    return last === undefined ? this.base.term : last.term;
+  }
+
+  /** Log time of the last entry, in ms. */
+  get lastTimeMs(): number {
+    const last = this.entries.at(-1);
+    return last === undefined ? this.base.timeMs : last.timeMs;
+  }
+
+  /** The term of the entry at `index`; undefined when it is compacted or not there yet. */
+  termAt(index: Index): Term | undefined {
+    if (index === this.base.index) return this.base.term;
+    return this.entries[index - this.base.index - 1]?.term;
+  }
+
+  entryAt(index: Index): Entry {
+    const found = this.entries[index - this.base.index - 1];
+    assert(found !== undefined, 'the log holds the entry');
+    return found;
+  }
+
+  append(entry: Entry): void {
+    assert(entry.index === this.lastIndex + 1, 'entries are appended without a gap');
+    assert(entry.term >= this.lastTerm, 'terms never go down along the log');
+    this.entries.push(entry);
+  }
+
+  /** Drops the entry at `fromIndex` and all behind it. */
+  truncateFrom(fromIndex: Index): void {
+    assert(fromIndex > this.commit, 'a committed entry is never truncated');
+    this.entries.length = fromIndex - this.base.index - 1;
+    this.epoch += 1;
+    if (this.persistedIndex >= fromIndex) this.persistedIndex = fromIndex - 1;
+  }
+
+  /** The entries from `fromIndex` that fit `bytesMax`, at least one if there is one. */
+  slice(fromIndex: Index, bytesMax: number): readonly Entry[] {
+    const start = fromIndex - this.base.index - 1;
+    assert(start >= 0, 'compacted entries are sent as a snapshot');
+    let bytes = 0;
+    let end = start;
+    for (; end < this.entries.length; end += 1) {
+      bytes += (this.entries[end] as Entry).payload.length + entryOverheadBytes;
+      if (bytes > bytesMax && end > start) break;
+    }
+    return this.entries.slice(start, end);
+  }
+
+  /** The entries from `fromIndex` through `toIndex`. */
+  range(fromIndex: Index, toIndex: Index): readonly Entry[] {
+    assert(fromIndex > this.base.index && toIndex <= this.lastIndex, 'the log holds the range');
+    return this.entries.slice(fromIndex - this.base.index - 1, toIndex - this.base.index);
+  }
+
+  /** Whether a log that ends in (index, term) has all that this one has (thesis 3.6.1). */
+  isUpToDate(other: { readonly lastIndex: Index; readonly lastTerm: Term }): boolean {
+    return other.lastTerm > this.lastTerm || (other.lastTerm === this.lastTerm && other.lastIndex >= this.lastIndex);
+  }
+
+  /**
+   * The largest index at most `index` whose term is at most `term`: where another log that has `term` at `index` can
+   * still match. Skips whole terms at once, where the paper steps back entry by entry (thesis 3.5, end).
+   */
+  lastIndexOfTermAtMost(index: Index, term: Term): Index {
+    let at = Math.min(index, this.lastIndex);
+    while (at > this.base.index && (this.termAt(at) as Term) > term) at -= 1;
+    return at;
+  }
+
+  /** Drops the entries through `index`, which a snapshot covers. */
+  compact(index: Index): void {
+    assert(index <= this.applied, 'only applied entries are compacted');
+    if (index <= this.base.index) return;
+    const last = this.entryAt(index);
+    this.entries = this.entries.slice(index - this.base.index);
+    this.base = { index, term: last.term, timeMs: last.timeMs };
+  }
+}

@@ -1,0 +1,54 @@
+import type { Index, NodeId, Quorum } from './types.ts';
+
+/** What is known of each node: a map, or a function of the id. Missing and undefined mean "nothing yet". */
+export type PerNode<T> = ReadonlyMap<NodeId, T> | ((id: NodeId) => T | undefined);
+
+export type VoteResult = 'won' | 'lost' | 'pending';
+
+/**
+ * The largest index that a majority of the voters hold, of both halves while joint (thesis 4.3). A node nothing is
+ * known of holds 0. Without any voters nothing holds the index back: Infinity.
+ */
+export function committedIndex(quorum: Quorum, matchOf: PerNode<Index>): Index {
+  return Math.min(majorityIndex(quorum.incoming, matchOf), majorityIndex(quorum.outgoing, matchOf));
+}
+
+/** Whether an election is decided: won needs a majority of yes in both halves, lost a majority of no in either. */
+export function voteResult(quorum: Quorum, votes: PerNode<boolean>): VoteResult {
+  const incoming = majorityVote(quorum.incoming, votes);
+  const outgoing = majorityVote(quorum.outgoing, votes);
+  if (incoming === 'lost' || outgoing === 'lost') return 'lost';
+  return incoming === 'won' && outgoing === 'won' ? 'won' : 'pending';
+}
+
+/** Whether those for whom `holds` is true are a quorum. */
+export function isQuorum(quorum: Quorum, holds: (id: NodeId) => boolean): boolean {
+  return voteResult(quorum, holds) === 'won';
+}
+
+function majorityIndex(voters: Iterable<NodeId>, matchOf: PerNode<Index>): Index {
+  const matches: Index[] = [];
+  for (const id of voters) matches.push(lookUp(matchOf, id) ?? 0);
+  if (matches.length === 0) return Number.POSITIVE_INFINITY;
+  matches.sort((a, b) => b - a);
+  return matches[matches.length >> 1] as Index;
+}
+
+function majorityVote(voters: Iterable<NodeId>, votes: PerNode<boolean>): VoteResult {
+  let size = 0;
+  let yes = 0;
+  let no = 0;
+  for (const id of voters) {
+    size += 1;
+    const vote = lookUp(votes, id);
+    if (vote === true) yes += 1;
+    else if (vote === false) no += 1;
+  }
+  const majority = (size >> 1) + 1;
+  if (size === 0 || yes >= majority) return 'won';
+  return size - no < majority ? 'lost' : 'pending';
+}
+
+function lookUp<T>(known: PerNode<T>, id: NodeId): T | undefined {
+  return typeof known === 'function' ? known(id) : known.get(id);
+}

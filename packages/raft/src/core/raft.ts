@@ -1,0 +1,243 @@
+import { assert, unreachable } from '../base/assert.ts';
+import { countVote, isSticky, onVoteReply, onVoteRequest, preCampaign, refuseStaleVote } from './election.ts';
+import { onAppend, refuseStaleAppend } from './follower.ts';
+import { type Input, InputKind, type PersistedInput, type ProposeInput, type ReadInput } from './input.ts';
+import { checkInvariants } from './invariants.ts';
+import { entryOverheadBytes } from './log.ts';
+import { type Message, MessageKind } from './message.ts';
+import type { Output, RefusalCode } from './output.ts';
+import { beginRound, onRead, releaseReads } from './reads.ts';
+import {
+  advanceCommit,
+  appendAsLeader,
+  broadcastHeartbeat,
+  onAppendReply,
+  onLinkReset,
+  quorumHeardSince,
+  replicate,
+  sendCommitNotices,
+} from './replication.ts';
+import { becomeFollower, stepDownWithoutQuorum } from './roles.ts';
+import type { RaftState } from './state.ts';
+import { abandonTransfer, beginTransfer, continueTransfer, onTimeoutNow } from './transfer.ts';
+import { type Index, Role } from './types.ts';
+
+/**
+ * The one door. Tells the group what happened at `nowMs` (monotonic, this node's own clock); gathers in `output` what
+ * is to be done about it. Never waits, never throws but for a broken invariant, in which case the group must halt.
+ */
+export function step(raft: RaftState, input: Input, nowMs: number, output: Output): void {
+  switch (input.kind) {
+    case InputKind.message:
+      onMessage(raft, input.message, nowMs, output);
+      break;
+    case InputKind.propose:
+      onPropose(raft, input, nowMs, output);
+      break;
+    case InputKind.read:
+      onReadInput(raft, input, nowMs, output);
+      break;
+    case InputKind.persisted:
+      onPersisted(raft, input, nowMs, output);
+      break;
+    case InputKind.applied:
+      onApplied(raft, input.index);
+      break;
+    case InputKind.deadline:
+      onDeadline(raft, nowMs, output);
+      break;
+    case InputKind.campaign:
+      if (raft.role !== Role.leader && raft.mayCampaign) preCampaign(raft, nowMs, output);
+      break;
+    case InputKind.transfer:
+      if (raft.role === Role.leader) beginTransfer(raft, input.to, nowMs, output);
+      break;
+    case InputKind.linkReset:
+      if (raft.role === Role.leader) onLinkReset(raft, input.peer, nowMs, output);
+      break;
+    default:
+      unreachable(input);
+  }
+  writeReceipt(raft, output);
+  output.deadlineMs = nextDeadlineMs(raft, nowMs);
+  checkInvariants(raft);
+}
+
+function onMessage(raft: RaftState, message: Message, nowMs: number, output: Output): void {
+  if (message.to !== raft.id) return;
+  if (message.term > raft.term && !adoptTerm(raft, message, nowMs, output)) return;
+  if (message.term < raft.term) {
+    onStaleMessage(raft, message, nowMs, output);
+    return;
+  }
+  switch (message.kind) {
+    case MessageKind.preVote:
+    case MessageKind.vote:
+      onVoteRequest(raft, message, nowMs, output);
+      return;
+    case MessageKind.preVoteReply:
+    case MessageKind.voteReply:
+      onVoteReply(raft, message, nowMs, output);
+      return;
+    case MessageKind.append:
+      onAppend(raft, message, nowMs, output);
+      return;
+    case MessageKind.appendReply:
+      if (raft.role === Role.leader && onAppendReply(raft, message, nowMs, output)) afterProgress(raft, nowMs, output);
+      else if (raft.role === Role.leader) afterRound(raft, nowMs, output);
+      return;
+    case MessageKind.timeoutNow:
+      onTimeoutNow(raft, message, nowMs, output);
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+/** A message of a later term. Returns whether it is to be handled on. */
+function adoptTerm(raft: RaftState, message: Message, nowMs: number, output: Output): boolean {
+  switch (message.kind) {
+    case MessageKind.preVote:
+      return true; // a dry run moves no term
+    case MessageKind.preVoteReply:
+      if (message.granted) return true;
+      break;
+    case MessageKind.vote:
+      // Thesis 4.2.3: while a leader is heard, a disturber's term is not even looked at.
+      if (isSticky(raft, message, nowMs)) return false;
+      break;
+    case MessageKind.voteReply:
+    case MessageKind.append:
+    case MessageKind.appendReply:
+    case MessageKind.timeoutNow:
+      break;
+    default:
+      unreachable(message);
+  }
+  const leaderId = message.kind === MessageKind.append ? message.from : null;
+  becomeFollower(raft, { term: message.term, leaderId, reason: `a later term was seen` }, nowMs, output);
+  return true;
+}
+
+function onStaleMessage(raft: RaftState, message: Message, nowMs: number, output: Output): void {
+  switch (message.kind) {
+    case MessageKind.preVote:
+    case MessageKind.vote:
+      refuseStaleVote(raft, message, output);
+      return;
+    case MessageKind.append:
+      refuseStaleAppend(raft, message, nowMs, output);
+      return;
+    case MessageKind.preVoteReply:
+    case MessageKind.voteReply:
+    case MessageKind.appendReply:
+    case MessageKind.timeoutNow:
+      return;
+    default:
+      unreachable(message);
+  }
+}
+
+function onPropose(raft: RaftState, input: ProposeInput, nowMs: number, output: Output): void {
+  let appended = false;
+  for (const proposal of input.proposals) {
+    const bytes = proposal.payload.length + entryOverheadBytes;
+    const code = refusalOf(raft, bytes);
+    if (code !== null) {
+      const hint = raft.leader?.transfer?.to ?? raft.leaderId;
+      output.refused.push({ id: proposal.id, code, leader: hint === raft.id ? null : hint });
+      continue;
+    }
+    const { entryKind: kind, payload } = proposal;
+    const { index, term } = appendAsLeader(raft, { kind, timeMs: input.wallMs, payload }, output);
+    output.accepted.push({ id: proposal.id, index, term });
+    appended = true;
+  }
+  if (appended) replicate(raft, nowMs, output);
+}
+
+function refusalOf(raft: RaftState, bytes: number): RefusalCode | null {
+  if (raft.leader === null) return raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER';
+  // Thesis 3.10: a leader that hands over takes no more, or its successor never catches up.
+  if (raft.leader.transfer !== null) return 'NOT_LEADER';
+  const { uncommittedBytes } = raft.leader;
+  if (uncommittedBytes > 0 && uncommittedBytes + bytes > raft.options.uncommittedBytesMax) return 'OVERLOADED';
+  return null;
+}
+
+function onReadInput(raft: RaftState, input: ReadInput, nowMs: number, output: Output): void {
+  if (raft.role === Role.leader) {
+    onRead(raft, input.readIds, nowMs, output);
+    return;
+  }
+  const code = raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER';
+  for (const id of input.readIds) output.readsRefused.push({ id, code, leader: raft.leaderId });
+}
+
+function onPersisted(raft: RaftState, receipt: PersistedInput, nowMs: number, output: Output): void {
+  const { log } = raft;
+  if (receipt.hardStateVersion > raft.hardStatePersisted) raft.hardStatePersisted = receipt.hardStateVersion;
+  // After a truncation the bytes an older receipt speaks of may be overwritten by a write that is not done yet.
+  if (receipt.epoch === log.epoch && receipt.index > log.persistedIndex && log.termAt(receipt.index) === receipt.term) {
+    log.persistedIndex = receipt.index;
+  }
+  if (raft.role === Role.candidate && raft.hardStateDurable) countVote(raft, raft.id, true, nowMs, output);
+  if (raft.role === Role.leader) afterProgress(raft, nowMs, output);
+}
+
+function onApplied(raft: RaftState, index: Index): void {
+  assert(index >= raft.log.applied, 'applied never goes back');
+  raft.log.applied = index;
+}
+
+function onDeadline(raft: RaftState, nowMs: number, output: Output): void {
+  if (raft.leader === null) {
+    if (nowMs < raft.electionDeadlineMs) return;
+    if (raft.mayCampaign) preCampaign(raft, nowMs, output);
+    else raft.resetElectionDeadline(nowMs);
+    return;
+  }
+  const { leader, options } = raft;
+  if (nowMs >= leader.heartbeatDueMs) {
+    // Thesis 6.2: a leader that hears no quorum cannot know whether it still is one.
+    if (!quorumHeardSince(raft, nowMs - options.electionTimeoutMsMax)) {
+      stepDownWithoutQuorum(raft, nowMs, output);
+      return;
+    }
+    broadcastHeartbeat(raft, nowMs, output);
+  }
+  if (leader.commitNotice) sendCommitNotices(raft, nowMs, output);
+  if (leader.transfer !== null && nowMs >= leader.transfer.deadlineMs) abandonTransfer(raft, output);
+}
+
+/** Some log got longer, here or there: what follows from it. */
+function afterProgress(raft: RaftState, nowMs: number, output: Output): void {
+  advanceCommit(raft, output);
+  continueTransfer(raft, output);
+  afterRound(raft, nowMs, output);
+}
+
+/** A round may be confirmed, and the next may begin. */
+function afterRound(raft: RaftState, nowMs: number, output: Output): void {
+  releaseReads(raft, output);
+  beginRound(raft, nowMs, output);
+}
+
+function writeReceipt(raft: RaftState, output: Output): void {
+  if (output.hardState === null && output.persistFrom === 0) return;
+  const { log } = raft;
+  output.receipt = {
+    kind: InputKind.persisted,
+    index: log.lastIndex,
+    term: log.lastTerm,
+    epoch: log.epoch,
+    hardStateVersion: raft.hardStateVersion,
+  };
+}
+
+function nextDeadlineMs(raft: RaftState, nowMs: number): number {
+  if (raft.leader === null) return raft.electionDeadlineMs;
+  const { commitNotice, heartbeatDueMs, transfer } = raft.leader;
+  if (commitNotice) return nowMs;
+  return transfer === null ? heartbeatDueMs : Math.min(heartbeatDueMs, transfer.deadlineMs);
+}

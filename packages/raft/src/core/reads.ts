@@ -1,0 +1,52 @@
+import { assert } from '../base/assert.ts';
+import type { Output, RefusalCode } from './output.ts';
+import { committedIndex } from './quorum.ts';
+import { broadcastHeartbeat, leaderStateOf } from './replication.ts';
+import type { RaftState } from './state.ts';
+import type { NodeId } from './types.ts';
+
+// Read-index (thesis 6.4): a read may be answered from the state at the commit index of its arrival, once a round of
+// messages sent after its arrival has shown that this node still led. One round is on its way at a time; reads that
+// arrive meanwhile share the next.
+
+export function onRead(raft: RaftState, readIds: readonly number[], nowMs: number, output: Output): void {
+  const leader = leaderStateOf(raft);
+  for (const id of readIds) leader.waitingReads.push(id);
+  beginRound(raft, nowMs, output);
+}
+
+/** Starts the next round, if reads wait and none is on its way. */
+export function beginRound(raft: RaftState, nowMs: number, output: Output): void {
+  const leader = leaderStateOf(raft);
+  if (leader.waitingReads.length === 0 || leader.roundInFlight !== null) return;
+  // Thesis 6.4: a leader knows the newest commit index only once an entry of its own term is committed.
+  if (raft.log.termAt(raft.log.commit) !== raft.term) return;
+  raft.round += 1;
+  leader.roundInFlight = { round: raft.round, readIds: leader.waitingReads, index: raft.log.commit };
+  leader.waitingReads = [];
+  if (!releaseReads(raft, output)) broadcastHeartbeat(raft, nowMs, output);
+}
+
+/** Releases the round on its way if a quorum confirmed it. */
+export function releaseReads(raft: RaftState, output: Output): boolean {
+  const leader = leaderStateOf(raft);
+  const flight = leader.roundInFlight;
+  if (flight === null) return false;
+  const confirmed = committedIndex(raft.configuration, (id) =>
+    id === raft.id ? raft.round : leader.progress.get(id)?.ackedRound,
+  );
+  if (confirmed < flight.round) return false;
+  assert(flight.index <= raft.log.commit, 'a read index is committed');
+  for (const id of flight.readIds) output.readsReleased.push({ id, index: flight.index, term: raft.term });
+  leader.roundInFlight = null;
+  return true;
+}
+
+/** Turns away every read that waits: this node cannot prove any more that it leads. */
+export function refuseReads(raft: RaftState, code: RefusalCode, hint: NodeId | null, output: Output): void {
+  const leader = leaderStateOf(raft);
+  for (const id of leader.roundInFlight?.readIds ?? []) output.readsRefused.push({ id, code, leader: hint });
+  for (const id of leader.waitingReads) output.readsRefused.push({ id, code, leader: hint });
+  leader.roundInFlight = null;
+  leader.waitingReads = [];
+}

@@ -1,0 +1,119 @@
+import { assert } from '../base/assert.ts';
+import { replicasOf } from './configuration.ts';
+import type { Output } from './output.ts';
+import { Progress } from './progress.ts';
+import { refuseReads } from './reads.ts';
+import { appendAsLeader, replicate } from './replication.ts';
+import { LeaderState, type RaftState } from './state.ts';
+import { EntryKind, type NodeId, Role, type Term } from './types.ts';
+
+// The four roles and the ways between them (thesis figure 3.3; the pre-candidate is thesis 9.6's).
+
+export function becomeFollower(
+  raft: RaftState,
+  to: { readonly term: Term; readonly leaderId: NodeId | null; readonly reason: string },
+  nowMs: number,
+  output: Output,
+): void {
+  assert(to.term >= raft.term, 'terms never go down');
+  const ledOrCampaigned = raft.role !== Role.follower;
+  if (raft.leader !== null) {
+    refuseReads(raft, raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER', to.leaderId, output);
+    output.notes.push({ kind: 'steppedDown', term: raft.term, reason: to.reason });
+  }
+  if (to.term > raft.term) setHardState(raft, { term: to.term, votedFor: null }, output);
+  raft.leader = null;
+  raft.votes.clear();
+  setLeader(raft, to.leaderId, output);
+  setRole(raft, Role.follower, output);
+  // A follower keeps its deadline: only a leader's word or a granted vote puts an election off (thesis 3.4).
+  if (ledOrCampaigned) raft.resetElectionDeadline(nowMs);
+}
+
+export function becomePreCandidate(raft: RaftState, nowMs: number, output: Output): void {
+  raft.votes.clear();
+  raft.votes.set(raft.id, true);
+  raft.campaignTransfer = false;
+  setLeader(raft, null, output);
+  raft.resetElectionDeadline(nowMs);
+  setRole(raft, Role.preCandidate, output);
+}
+
+export function becomeCandidate(raft: RaftState, transfer: boolean, nowMs: number, output: Output): void {
+  assert(raft.role !== Role.leader, 'a leader does not campaign');
+  setHardState(raft, { term: raft.term + 1, votedFor: raft.id }, output);
+  // The own vote counts only once it is durable: `onPersisted` enters it.
+  raft.votes.clear();
+  raft.campaignTransfer = transfer;
+  setLeader(raft, null, output);
+  raft.resetElectionDeadline(nowMs);
+  setRole(raft, Role.candidate, output);
+}
+
+export function becomeLeader(raft: RaftState, nowMs: number, output: Output): void {
+  assert(raft.role === Role.candidate && raft.hardStateDurable, 'a leader was elected, and its own vote is durable');
+  const leader = new LeaderState(nowMs + raft.options.heartbeatMs);
+  for (const id of replicasOf(raft.configuration)) {
+    if (id !== raft.id) leader.progress.set(id, new Progress(raft.log.lastIndex + 1, nowMs));
+  }
+  raft.leader = leader;
+  raft.votes.clear();
+  raft.quorumLost = false;
+  setRole(raft, Role.leader, output);
+  setLeader(raft, raft.id, output);
+  // Thesis 3.6.2: entries of earlier terms are committed only through one of this term, so there is one at once.
+  appendAsLeader(raft, { kind: EntryKind.noop, timeMs: 0 }, output);
+  replicate(raft, nowMs, output);
+}
+
+/** Gives up an office that no quorum supports any more (thesis 6.2). */
+export function stepDownWithoutQuorum(raft: RaftState, nowMs: number, output: Output): void {
+  raft.quorumLost = true;
+  becomeFollower(
+    raft,
+    { term: raft.term, leaderId: null, reason: 'no quorum heard for an election timeout' },
+    nowMs,
+    output,
+  );
+}
+
+/** Hears a leader of this term. */
+export function followLeader(raft: RaftState, leaderId: NodeId, nowMs: number, output: Output): void {
+  assert(raft.role !== Role.leader, 'one leader per term');
+  if (raft.role !== Role.follower) {
+    becomeFollower(raft, { term: raft.term, leaderId, reason: 'another leader was elected' }, nowMs, output);
+  }
+  setLeader(raft, leaderId, output);
+  raft.leaderHeardMs = nowMs;
+  raft.resetElectionDeadline(nowMs);
+}
+
+export function setHardState(
+  raft: RaftState,
+  to: { readonly term: Term; readonly votedFor: NodeId | null },
+  output: Output,
+): void {
+  assert(to.term >= raft.term, 'terms never go down');
+  assert(to.term > raft.term || raft.votedFor === null, 'one vote per term');
+  raft.term = to.term;
+  raft.votedFor = to.votedFor;
+  raft.hardStateVersion += 1;
+  output.hardState = { term: raft.term, votedFor: raft.votedFor, promises: raft.promises };
+}
+
+function setLeader(raft: RaftState, leaderId: NodeId | null, output: Output): void {
+  if (raft.leaderId === leaderId) return;
+  raft.leaderId = leaderId;
+  if (leaderId === null) {
+    raft.leaderHeardMs = Number.NEGATIVE_INFINITY;
+    return;
+  }
+  raft.quorumLost = false;
+  output.notes.push({ kind: 'leaderElected', node: leaderId, term: raft.term });
+}
+
+function setRole(raft: RaftState, role: Role, output: Output): void {
+  if (raft.role === role) return;
+  raft.role = role;
+  output.notes.push({ kind: 'roleChanged', role, term: raft.term });
+}

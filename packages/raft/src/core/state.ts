@@ -1,0 +1,204 @@
+import { assert } from '../base/assert.ts';
+import type { Prng } from '../base/prng.ts';
+import { isVoter } from './configuration.ts';
+import { Log, type LogBase } from './log.ts';
+import type { Progress } from './progress.ts';
+import {
+  type Configuration,
+  type Entry,
+  EntryKind,
+  type HardState,
+  type Index,
+  type NodeId,
+  type PromiseRecord,
+  Role,
+  type Term,
+} from './types.ts';
+
+/** Limits and times of a group. All times in ms, all sizes in bytes. */
+export interface RaftOptions {
+  /** How often a leader is heard at least. */
+  readonly heartbeatMs: number;
+  /** An election timeout is drawn anew from [min, max] each time (thesis 3.4). */
+  readonly electionTimeoutMsMin: number;
+  readonly electionTimeoutMsMax: number;
+  /** Entries of one append message; one larger entry still travels, alone. */
+  readonly appendBytesMax: number;
+  /** Unacknowledged appends to one follower. */
+  readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
+  /** Proposed and not yet committed: more is refused with OVERLOADED. */
+  readonly uncommittedBytesMax: number;
+}
+
+export const defaultRaftOptions: RaftOptions = {
+  heartbeatMs: 150,
+  electionTimeoutMsMin: 300,
+  electionTimeoutMsMax: 600,
+  appendBytesMax: 1 << 20,
+  inflightMessagesMax: 128,
+  inflightBytesMax: 16 << 20,
+  uncommittedBytesMax: 128 << 20,
+};
+
+/** Reads that wait for one confirmation that this node still led when they had arrived. */
+export interface ReadRound {
+  readonly round: number;
+  readonly readIds: readonly number[];
+  readonly index: Index;
+}
+
+export interface Transfer {
+  readonly to: NodeId;
+  readonly deadlineMs: number;
+  /** TimeoutNow left already. */
+  sent: boolean;
+}
+
+/** What only a leader has; gone with its office. */
+export class LeaderState {
+  readonly progress: Map<NodeId, Progress> = new Map();
+  heartbeatDueMs: number;
+  /** Followers are to hear of a new commit index at the end of this turn. */
+  commitNotice = false;
+  /** Bytes appended in this term and not yet committed. */
+  uncommittedBytes = 0;
+  /** The round on its way, or null. */
+  roundInFlight: ReadRound | null = null;
+  /** Reads that wait for the next round, or for the first commit of the term. */
+  waitingReads: number[] = [];
+  transfer: Transfer | null = null;
+
+  constructor(heartbeatDueMs: number) {
+    this.heartbeatDueMs = heartbeatDueMs;
+  }
+}
+
+interface ConfigurationAt {
+  readonly index: Index;
+  readonly configuration: Configuration;
+}
+
+export interface RaftStart {
+  readonly id: NodeId;
+  readonly options?: Partial<RaftOptions>;
+  /** Draws election timeouts. */
+  readonly prng: Prng;
+  readonly nowMs: number;
+  /** What the disk held, all of it durable. Absent: a node that never heard of the group. */
+  readonly hardState?: HardState;
+  readonly base?: LogBase;
+  readonly entries?: readonly Entry[];
+  /** The configuration as of `base`. Absent: nobody, until an entry says otherwise. */
+  readonly configuration?: Configuration;
+}
+
+const nobody: Configuration = { incoming: [], outgoing: [], learners: [], learnersNext: [], members: [] };
+
+/** One node of one group: everything the protocol knows. Changed only by `step`. */
+export class RaftState {
+  readonly id: NodeId;
+  readonly options: RaftOptions;
+  readonly prng: Prng;
+  readonly log: Log;
+  term: Term;
+  votedFor: NodeId | null;
+  promises: readonly PromiseRecord[];
+  /** Counts changes of the hard state; equal to `hardStatePersisted` when the disk has the newest. */
+  hardStateVersion = 0;
+  hardStatePersisted = 0;
+  role: Role = Role.follower;
+  /** Who leads this term, when known. */
+  leaderId: NodeId | null = null;
+  leader: LeaderState | null = null;
+  readonly votes: Map<NodeId, boolean> = new Map();
+  /** The campaign was asked for by the leader. */
+  campaignTransfer = false;
+  electionDeadlineMs: number;
+  /** When the current leader was last heard, or -Infinity: fresh contact makes votes sticky (thesis 4.2.3). */
+  leaderHeardMs: number = Number.NEGATIVE_INFINITY;
+  /** This node led and lost its quorum, and nobody was heard to lead since. */
+  quorumLost = false;
+  /** The newest round of reads ever begun. Never reset: with the term, no round is ever named twice, restarts included,
+   * because no node leads one term twice. */
+  round = 0;
+  /** Every configuration the log still holds, oldest first; the last one is in effect. */
+  private readonly configurations: ConfigurationAt[];
+
+  constructor(start: RaftStart) {
+    this.id = start.id;
+    this.options = checkedOptions({ ...defaultRaftOptions, ...start.options });
+    this.prng = start.prng;
+    this.log = new Log(start.base ?? { index: 0, term: 0, timeMs: 0 }, [...(start.entries ?? [])]);
+    this.term = Math.max(start.hardState?.term ?? 0, this.log.lastTerm);
+    this.votedFor = start.hardState?.term === this.term ? start.hardState.votedFor : null;
+    this.promises = start.hardState?.promises ?? [];
+    this.configurations = [{ index: this.log.baseIndex, configuration: start.configuration ?? nobody }];
+    for (const entry of start.entries ?? []) this.noteConfiguration(entry);
+    this.electionDeadlineMs = Number.POSITIVE_INFINITY;
+    this.resetElectionDeadline(start.nowMs);
+    // Alone, there is nobody to wait for.
+    const { incoming, outgoing } = this.configuration;
+    if (incoming.length === 1 && outgoing.length === 0 && incoming[0] === this.id)
+      this.electionDeadlineMs = start.nowMs;
+  }
+
+  /** The configuration in effect: the latest in the log, committed or not (thesis 4.1). */
+  get configuration(): Configuration {
+    return (this.configurations.at(-1) as ConfigurationAt).configuration;
+  }
+
+  /** The latest configuration that is committed. */
+  get committedConfiguration(): Configuration {
+    let at = this.configurations.length - 1;
+    while (at > 0 && (this.configurations[at] as ConfigurationAt).index > this.log.commit) at -= 1;
+    return (this.configurations[at] as ConfigurationAt).configuration;
+  }
+
+  get hardStateDurable(): boolean {
+    return this.hardStatePersisted === this.hardStateVersion;
+  }
+
+  /** A node may campaign as a voter of the configuration in effect or of the committed one: neither alone always has a winner. */
+  get mayCampaign(): boolean {
+    return isVoter(this.configuration, this.id) || isVoter(this.committedConfiguration, this.id);
+  }
+
+  /** Appends to the log and lets a configuration take effect. */
+  append(entry: Entry): void {
+    this.log.append(entry);
+    this.noteConfiguration(entry);
+  }
+
+  /** Drops a suffix of the log; the configuration goes back with it. */
+  truncateFrom(index: Index): void {
+    this.log.truncateFrom(index);
+    while ((this.configurations.at(-1) as ConfigurationAt).index >= index) this.configurations.pop();
+    assert(this.configurations.length > 0, 'the configuration of the base stays');
+  }
+
+  resetElectionDeadline(nowMs: number): void {
+    if (!this.mayCampaign) {
+      this.electionDeadlineMs = Number.POSITIVE_INFINITY;
+      return;
+    }
+    const { electionTimeoutMsMin, electionTimeoutMsMax } = this.options;
+    this.electionDeadlineMs = nowMs + this.prng.between(electionTimeoutMsMin, electionTimeoutMsMax);
+  }
+
+  private noteConfiguration(entry: Entry): void {
+    if (entry.kind !== EntryKind.configuration) return;
+    assert(entry.configuration !== null, 'a configuration entry carries one');
+    this.configurations.push({ index: entry.index, configuration: entry.configuration });
+  }
+}
+
+/** The relations the protocol needs. The public edge checks them first, with words for the user. */
+function checkedOptions(options: RaftOptions): RaftOptions {
+  assert(options.heartbeatMs > 0, 'heartbeatMs is positive');
+  assert(options.electionTimeoutMsMin > options.heartbeatMs, 'the election timeout is above the heartbeat');
+  assert(options.electionTimeoutMsMax >= options.electionTimeoutMsMin, 'the election timeout is a range');
+  assert(options.appendBytesMax > 0 && options.inflightBytesMax > 0, 'limits in bytes are positive');
+  assert(options.inflightMessagesMax > 0 && options.uncommittedBytesMax > 0, 'limits are positive');
+  return options;
+}
