@@ -1,0 +1,105 @@
+import { type CommandSpec, findCommand } from './command-table.ts';
+import { type CommandLimits, defaultCommandLimits } from './limits.ts';
+
+/**
+ * A command in the log, or a query: version, opcode, number of arguments, then each argument with its length before
+ * it. The name is not among the arguments. Lengths are varints of seven bits a byte, the low ones first.
+ */
+export const commandVersion = 1;
+
+/** A command this version does not understand. A replica must stop on it, never skip it. */
+export class CommandFormatError extends Error {
+  override readonly name = 'CommandFormatError';
+}
+
+export interface DecodedCommand {
+  readonly opcode: number;
+  /** Views of the payload, without the command's name. */
+  readonly args: Buffer[];
+}
+
+/**
+ * Commands that make a value grow carry the limit they were accepted under: were it read from each replica's own
+ * configuration, replicas with different ones would part.
+ */
+const carriesLimit = new Set(['append', 'setrange']);
+
+export function encodeCommand(args: readonly Buffer[], limits: CommandLimits = defaultCommandLimits): Buffer {
+  const spec = findCommand((args[0] as Buffer).toString('latin1', 0, 64));
+  if (spec === undefined || spec.opcode === 0) throw new CommandFormatError('the command goes to no group');
+  return encodeFor(spec, args, limits);
+}
+
+/** The same, for a caller that has looked the command up. */
+export function encodeFor(spec: CommandSpec, args: readonly Buffer[], limits: CommandLimits): Buffer {
+  const limit = carriesLimit.has(spec.name) ? Buffer.from(String(limits.valueBytesMax)) : null;
+  const count = args.length - 1 + (limit === null ? 0 : 1);
+  let bytes = 2 + varintBytes(count) + (limit === null ? 0 : limit.length + 1);
+  for (let at = 1; at < args.length; at += 1) {
+    const { length } = args[at] as Buffer;
+    bytes += varintBytes(length) + length;
+  }
+  // Not from the pool: the payload lives as long as the entry, and must not keep strangers alive.
+  const payload = Buffer.allocUnsafeSlow(bytes);
+  payload[0] = commandVersion;
+  payload[1] = spec.opcode;
+  let at = writeVarint(payload, 2, count);
+  for (let index = 1; index < args.length; index += 1) at = writeBytes(payload, at, args[index] as Buffer);
+  if (limit !== null) writeBytes(payload, at, limit);
+  return payload;
+}
+
+export function decodeCommand(payload: Uint8Array): DecodedCommand {
+  const bytes = Buffer.isBuffer(payload)
+    ? payload
+    : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  if (bytes[0] !== commandVersion)
+    throw new CommandFormatError(`command format ${bytes[0] ?? 'missing'} is not supported, only ${commandVersion} is`);
+  let at = 2;
+  const readVarint = (): number => {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = bytes[at];
+      if (byte === undefined || scale > 2 ** 42) throw new CommandFormatError('a command is cut short');
+      at += 1;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+  };
+  const count = readVarint();
+  if (count > bytes.length) throw new CommandFormatError('a command is cut short');
+  const args: Buffer[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const length = readVarint();
+    if (at + length > bytes.length) throw new CommandFormatError('a command is cut short');
+    args.push(bytes.subarray(at, at + length));
+    at += length;
+  }
+  if (at !== bytes.length) throw new CommandFormatError('a command is longer than it says');
+  return { opcode: bytes[1] as number, args };
+}
+
+function varintBytes(value: number): number {
+  let bytes = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;
+  return bytes;
+}
+
+function writeVarint(target: Buffer, from: number, value: number): number {
+  let at = from;
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) {
+    target[at] = (rest % 128) + 128;
+    at += 1;
+  }
+  target[at] = rest;
+  return at + 1;
+}
+
+function writeBytes(target: Buffer, from: number, bytes: Buffer): number {
+  const at = writeVarint(target, from, bytes.length);
+  target.set(bytes, at);
+  return at + bytes.length;
+}

@@ -1,0 +1,142 @@
+import type { AppliedEntry, StateMachine } from 'nori-raft';
+import { CommandFormatError, decodeCommand } from '../commands/command-codec.ts';
+import { type CommandKind, commandTable } from '../commands/command-table.ts';
+import { wrongArity } from '../commands/errors.ts';
+import { errorResult, okResult, type Result } from '../resp/result.ts';
+import type { Handler } from './handler.ts';
+import * as keyWrites from './key-writes.ts';
+import * as reads from './reads.ts';
+import { readSnapshot, writeSnapshot } from './snapshot.ts';
+import { Store } from './store.ts';
+import * as stringWrites from './string-writes.ts';
+
+const writeHandlers: Readonly<Record<string, Handler>> = {
+  set: stringWrites.set,
+  setnx: stringWrites.setnx,
+  setex: stringWrites.setWithLifetime('setex'),
+  psetex: stringWrites.setWithLifetime('psetex'),
+  getset: stringWrites.getset,
+  getdel: stringWrites.getdel,
+  getex: stringWrites.getex,
+  mset: stringWrites.mset,
+  msetnx: stringWrites.msetnx,
+  incr: stringWrites.incr,
+  incrby: stringWrites.incrby,
+  incrbyfloat: stringWrites.incrbyfloat,
+  decr: stringWrites.decr,
+  decrby: stringWrites.decrby,
+  append: stringWrites.append,
+  setrange: stringWrites.setrange,
+  del: keyWrites.del,
+  unlink: keyWrites.del,
+  expire: keyWrites.expire('expire'),
+  pexpire: keyWrites.expire('pexpire'),
+  expireat: keyWrites.expire('expireat'),
+  pexpireat: keyWrites.expire('pexpireat'),
+  persist: keyWrites.persist,
+  rename: keyWrites.rename,
+  renamenx: keyWrites.renamenx,
+  flushall: keyWrites.flush,
+  flushdb: keyWrites.flush,
+};
+
+const readHandlers = (random: () => number): Readonly<Record<string, Handler>> => ({
+  get: reads.get,
+  mget: reads.mget,
+  exists: reads.exists,
+  touch: reads.exists,
+  strlen: reads.strlen,
+  getrange: reads.getrange,
+  substr: reads.getrange,
+  type: reads.type,
+  ttl: reads.ttl,
+  pttl: reads.pttl,
+  expiretime: reads.expiretime,
+  pexpiretime: reads.pexpiretime,
+  scan: reads.scan,
+  keys: reads.keys,
+  randomkey: reads.randomkey(random),
+  dbsize: reads.dbsize,
+  'nori.digest': reads.digest,
+  'nori.countkeysinslot': reads.countKeysInSlot,
+  'nori.getkeysinslot': reads.getKeysInSlot,
+});
+
+/** Handlers by opcode, with the fewest arguments each may be called with. */
+interface Operation {
+  readonly name: string;
+  readonly handler: Handler;
+  readonly argumentsMin: number;
+}
+
+function operations(kind: CommandKind, handlers: Readonly<Record<string, Handler>>): (Operation | undefined)[] {
+  const byOpcode: (Operation | undefined)[] = Array.from({ length: 256 });
+  for (const spec of commandTable) {
+    if (spec.kind !== kind) continue;
+    const handler = handlers[spec.name];
+    if (handler === undefined) throw new Error(`no handler for ${spec.name}`);
+    byOpcode[spec.opcode] = { name: spec.name, handler, argumentsMin: Math.abs(spec.arity) - 1 };
+  }
+  return byOpcode;
+}
+
+const writes = operations('write', writeHandlers);
+
+/** The keys and values of one shard. Answers are results (resp/result.ts); commands and queries are commands/command-codec.ts. */
+export class KvStateMachine implements StateMachine {
+  #store = new Store();
+  readonly #reads: readonly (Operation | undefined)[];
+
+  constructor(options: { /** Picks RANDOMKEY's answer, nothing else. */ readonly random?: () => number } = {}) {
+    this.#reads = operations('read', readHandlers(options.random ?? Math.random));
+  }
+
+  apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
+    const results: Uint8Array[] = [];
+    for (const { command, timeMs } of entries) {
+      this.#store.advanceTime(timeMs);
+      // An entry without a command carries only time.
+      results.push(command.length === 0 ? okResult : this.#execute(writes, command));
+    }
+    return results;
+  }
+
+  query(query: Uint8Array): Uint8Array {
+    return this.#execute(this.#reads, query);
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    return writeSnapshot(this.#store.capture());
+  }
+
+  async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
+    this.#store = await readSnapshot(image);
+  }
+
+  advanceTime(timeMs: number): void {
+    this.#store.advanceTime(timeMs);
+  }
+
+  nextDeadlineMs(): number | null {
+    return this.#store.nextDeadlineMs;
+  }
+
+  /** Number of keys. */
+  get count(): number {
+    return this.#store.count;
+  }
+
+  /** 16 hex digits: the same on replicas that hold the same keys, values and expiry times. */
+  digest(): string {
+    return this.#store.digest;
+  }
+
+  #execute(table: readonly (Operation | undefined)[], payload: Uint8Array): Result {
+    const { opcode, args } = decodeCommand(payload);
+    const operation = table[opcode];
+    // A newer version's command: to skip it would make this replica another state machine, so the group must halt.
+    if (operation === undefined) throw new CommandFormatError(`command ${opcode} is unknown to this version`);
+    if (args.length < operation.argumentsMin) return errorResult(wrongArity(operation.name));
+    return operation.handler(this.#store, args);
+  }
+}
