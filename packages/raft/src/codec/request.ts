@@ -1,0 +1,67 @@
+import type { GroupId, Index, Term } from '../core/types.ts';
+import { type ByteReader, type ByteWriter, malformed } from './bytes.ts';
+
+// Client commands one host hands to another, which leads the group. Not Raft: the reply goes to whoever asked.
+
+/** The numbers are the wire's: never reuse one. */
+export const ForwardKind = { execute: 1, query: 2, readIndex: 3 } as const;
+
+export interface ForwardRequest {
+  /** Chosen by the asker, who finds the reply by it. */
+  readonly id: number;
+  readonly group: GroupId;
+  /** A ForwardKind; the host refuses one it does not know. */
+  readonly kind: number;
+  /** How long the asker will wait from when it asked. */
+  readonly timeoutMs: number;
+  readonly payload: Uint8Array;
+}
+
+export interface ForwardReply {
+  readonly id: number;
+  /** Empty when it went well, else an ErrorCode. */
+  readonly code: string;
+  /** The node believed to lead, or empty. */
+  readonly leaderHint: string;
+  readonly index: Index;
+  readonly term: Term;
+  /** The result, or the text of the error in UTF-8. */
+  readonly payload: Uint8Array;
+}
+
+export function writeRequest(writer: ByteWriter, request: ForwardRequest): void {
+  writer.u53(request.id);
+  writer.u32(request.group);
+  writer.u8(request.kind);
+  writer.f64(request.timeoutMs);
+  writer.bytes(request.payload);
+}
+
+export function readRequest(reader: ByteReader): ForwardRequest {
+  const id = reader.u53();
+  const group = reader.u32();
+  const kind = reader.u8();
+  const timeoutMs = reader.f64();
+  if (timeoutMs < 0) throw malformed('a duration is negative');
+  return { id, group, kind, timeoutMs, payload: reader.bytes() };
+}
+
+export function writeReply(writer: ByteWriter, reply: ForwardReply): void {
+  writer.u53(reply.id);
+  writer.text(reply.code);
+  writer.text(reply.leaderHint);
+  writer.u53(reply.index);
+  writer.u53(reply.term);
+  writer.bytes(reply.payload);
+}
+
+export function readReply(reader: ByteReader): ForwardReply {
+  return {
+    id: reader.u53(),
+    code: reader.text(),
+    leaderHint: reader.text(),
+    index: reader.u53(),
+    term: reader.u53(),
+    payload: reader.bytes(),
+  };
+}

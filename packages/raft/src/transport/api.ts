@@ -1,0 +1,86 @@
+import type { NoriError } from '../base/errors.ts';
+import type { PeerIdentity } from '../codec/handshake.ts';
+import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+import type { Message } from '../core/message.ts';
+import type { GroupId, NodeId } from '../core/types.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Network } from '../ports/network.ts';
+import type { Random } from '../ports/random.ts';
+import type { TrafficCounters } from './counters.ts';
+import type { TransportLimits } from './limits.ts';
+
+export type { PeerIdentity } from '../codec/handshake.ts';
+export type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+
+export interface TransportOptions {
+  readonly clock: Clock;
+  readonly network: Network;
+  readonly random: Random;
+  readonly self: { readonly nodeId: NodeId; readonly clusterId: Uint8Array; readonly identity: PeerIdentity };
+  readonly listenAddress: string;
+  readonly limits?: Partial<TransportLimits>;
+  readonly events: TransportEvents;
+  /** The disk ids this node has met its peers with, told to every peer in the handshake. */
+  knownPeers(): Iterable<readonly [NodeId, Uint8Array]>;
+}
+
+export interface PeerLoss {
+  /** An ErrorCode, or one of `lossCodes`. */
+  readonly code: string;
+  /** Nobody listens at the peer's address: its process is gone. */
+  readonly refused: boolean;
+}
+
+/** Why a connection ended that no error ended. */
+export const lossCodes = {
+  /** The other side, or the network, closed it. */
+  lost: 'LOST',
+  /** A newer connection of the same peer took its place. */
+  replaced: 'REPLACED',
+  /** Nothing was heard for too long. */
+  silent: 'SILENT',
+  /** No connection or no handshake in time. */
+  timeout: 'TIMEOUT',
+  /** `removePeer`. */
+  removed: 'REMOVED',
+  /** Nobody listens at the address. */
+  refused: 'REFUSED',
+} as const;
+
+/** All are called synchronously from the network's callbacks, and none after `close`. They must not throw. */
+export interface TransportEvents {
+  /**
+   * Judges a peer that shook hands, and makes its identity durable before the connection counts. Resolves with null to
+   * accept it, or with the error to refuse it with. `vouched` is what the peer says of other nodes' disk ids.
+   */
+  admit(
+    peer: NodeId,
+    identity: PeerIdentity,
+    vouched: readonly (readonly [NodeId, Uint8Array])[],
+  ): Promise<NoriError | null>;
+  onMessage(peer: NodeId, group: GroupId, message: Message): void;
+  onRequest(peer: NodeId, request: ForwardRequest): void;
+  onReply(peer: NodeId, reply: ForwardReply): void;
+  /** After the last frame of one received chunk: the host may start a turn. */
+  onBatchEnd(): void;
+  onPeerUp(peer: NodeId): void;
+  /**
+   * A connection that was up is gone; or, once while a peer is down, with `refused`: its address answered that nobody
+   * listens there.
+   */
+  onPeerDown(peer: NodeId, why: PeerLoss): void;
+  /** The peer refused this node. Told once per reason until a connection succeeds. */
+  onRefused(peer: NodeId, error: NoriError): void;
+  /** A connection was ended for what the other side said or was. Bounded per second; `counters.rejected` has all. */
+  onRejected(remote: string, error: NoriError): void;
+}
+
+export interface PeerStatus {
+  readonly id: NodeId;
+  readonly address: string;
+  readonly connected: boolean;
+  /** As last admitted; null before the first time. */
+  readonly identity: PeerIdentity | null;
+  readonly queuedBytes: number;
+  readonly counters: Readonly<TrafficCounters>;
+}
