@@ -55,30 +55,32 @@ export function decodeCommand(payload: Uint8Array): DecodedCommand {
     : Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   if (bytes[0] !== commandVersion)
     throw new CommandFormatError(`command format ${bytes[0] ?? 'missing'} is not supported, only ${commandVersion} is`);
-  let at = 2;
-  const readVarint = (): number => {
-    let value = 0;
-    let scale = 1;
-    for (;;) {
-      const byte = bytes[at];
-      if (byte === undefined || scale > 2 ** 42) throw new CommandFormatError('a command is cut short');
-      at += 1;
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 128;
-    }
-  };
-  const count = readVarint();
-  if (count > bytes.length) throw new CommandFormatError('a command is cut short');
+  const reader = { bytes, at: 2 };
+  const count = readVarint(reader);
+  if (count > bytes.length) throw new CommandFormatError(cutShort);
   const args: Buffer[] = [];
   for (let index = 0; index < count; index += 1) {
-    const length = readVarint();
-    if (at + length > bytes.length) throw new CommandFormatError('a command is cut short');
-    args.push(bytes.subarray(at, at + length));
-    at += length;
+    const length = readVarint(reader);
+    const end = reader.at + length;
+    if (end > bytes.length) throw new CommandFormatError(cutShort);
+    args.push(bytes.subarray(reader.at, end));
+    reader.at = end;
   }
-  if (at !== bytes.length) throw new CommandFormatError('a command is longer than it says');
+  if (reader.at !== bytes.length) throw new CommandFormatError('a command is longer than it says');
   return { opcode: bytes[1] as number, args };
+}
+
+const cutShort = 'a command is cut short';
+
+function readVarint(reader: { readonly bytes: Buffer; at: number }): number {
+  let value = 0;
+  for (let scale = 1; ; scale *= 128) {
+    const byte = reader.bytes[reader.at];
+    if (byte === undefined || scale > 2 ** 42) throw new CommandFormatError(cutShort);
+    reader.at += 1;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) return value;
+  }
 }
 
 function varintBytes(value: number): number {

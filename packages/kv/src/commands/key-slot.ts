@@ -13,18 +13,21 @@ for (let byte = 0; byte < 256; byte += 1) {
  * not empty. Our own, because the known package takes `{}a}` for a key with the tag `a`; Redis hashes it whole.
  */
 export function slotOf(key: Uint8Array): number {
-  let from = 0;
-  let end = key.length;
-  const open = key.indexOf(0x7b);
-  if (open >= 0) {
-    const close = key.indexOf(0x7d, open + 1);
-    if (close > open + 1) {
-      from = open + 1;
-      end = close;
-    }
-  }
   let crc = 0;
-  for (let at = from; at < end; at += 1)
+  for (let at = 0; at < key.length; at += 1) {
+    const byte = key[at] as number;
+    if (byte === 0x7b) return slotOfBraced(key, at);
+    crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ byte] as number);
+  }
+  return crc & (slotCount - 1);
+}
+
+function slotOfBraced(key: Uint8Array, open: number): number {
+  const close = key.indexOf(0x7d, open + 1);
+  const tagged = close > open + 1;
+  const end = tagged ? close : key.length;
+  let crc = 0;
+  for (let at = tagged ? open + 1 : 0; at < end; at += 1)
     crc = ((crc << 8) & 0xffff) ^ (table[(crc >>> 8) ^ (key[at] as number)] as number);
   return crc & (slotCount - 1);
 }
