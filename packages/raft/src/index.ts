@@ -1,8 +1,9 @@
 /** The public names of nori-raft: the only barrel. */
 export { type ErrorCode, errorCodes, NoriError, type Outcome } from './base/errors.ts';
-export type { Entry, GroupId, Index, NodeId, Term } from './core/types.ts';
+export type { GroupId, Index, NodeId, Term } from './core/types.ts';
 export type {
   AbortSignalLike,
+  AppliedCommandSource,
   CallOptions,
   Consistency,
   CreateGroup,
@@ -11,7 +12,13 @@ export type {
   HostPeerStatus,
   HostStatus,
   ReadDone,
+  ReadOptions,
   ReadProof,
 } from './host/api.ts';
-export type { AppliedEntry, StateMachine } from './ports/state-machine.ts';
+export type { Executed, ReadAnswer } from './host/client.ts';
+export type { Logger } from './host/options.ts';
+export { RaftHost, type RaftHostConfig } from './node/raft-host.ts';
+export { type RaftConfig, RaftNode, type ReplicatedLog } from './node/raft-node.ts';
+export { histogramBuckets, Metric, type MetricFacts, metricFacts } from './observe/metrics.ts';
 export type { Meter, Observer, PeerEvent, RaftEvent, StorageEvent, VizEvent } from './ports/meter.ts';
+export type { AppliedEntry, StateMachine } from './ports/state-machine.ts';

@@ -21,6 +21,14 @@ export interface CallOptions {
   readonly forward?: boolean;
 }
 
+export interface ReadOptions extends CallOptions {
+  /** Default `lease`. */
+  readonly consistency?: Consistency;
+}
+
+/** Commands as they are applied; `break` lets go of it. */
+export type AppliedCommandSource = AsyncIterableIterator<{ readonly index: Index; readonly command: Uint8Array }>;
+
 /** The part of AbortSignal the library uses. */
 export interface AbortSignalLike {
   readonly aborted: boolean;

@@ -1,0 +1,227 @@
+import { NoriError } from '../base/errors.ts';
+import { ForwardKind, type ForwardReply, type ForwardRequest } from '../codec/request.ts';
+import { type GroupId, type NodeId, Role } from '../core/types.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { Wal } from '../wal/wal.ts';
+import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
+import { failureReply, Forwarding } from './forwarding.ts';
+import type { Group } from './group.ts';
+import type { HostOptions } from './options.ts';
+import { answer, type WaitingRead } from './reads.ts';
+import type { Turn } from './turn.ts';
+
+const nothing = new Uint8Array(0);
+
+export interface CallParts {
+  readonly options: HostOptions;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly wal: Wal;
+  readonly transport: Transport;
+  readonly groups: ReadonlyMap<GroupId, Group>;
+  readonly firstRequestId: number;
+  /** Why the host takes no calls any more, or null. */
+  stopped(): NoriError | null;
+}
+
+/** The callback door: calls of this node's users, and those other hosts pass on because this node leads. */
+export class Calls {
+  private readonly parts: CallParts;
+  private readonly forwarding: Forwarding;
+
+  constructor(parts: CallParts) {
+    this.parts = parts;
+    this.forwarding = new Forwarding(parts.firstRequestId, (peer, request) => parts.transport.request(peer, request));
+  }
+
+  /**
+   * Proposes a command and answers with what the state machine says once it is committed and applied. A node that
+   * does not lead passes it to the leader, unless `forward` is false. The bytes belong to the host from here on.
+   * `done` is called exactly once and must not throw.
+   */
+  submit(groupId: GroupId, command: Uint8Array, options: CallOptions, done: ExecuteDone): void {
+    const group = this.parts.groups.get(groupId);
+    const refusal = this.refuses(groupId, group) ?? this.tooLarge(command);
+    if (refusal !== null || group === undefined) {
+      done(refusal as NoriError, 0, nothing);
+      return;
+    }
+    const timeoutMs = options.timeoutMs ?? this.parts.options.commitTimeoutMs;
+    const leader = this.elsewhere(group, options);
+    if (leader !== null) {
+      this.forward(
+        { peer: leader, group: groupId, kind: ForwardKind.execute, payload: command, timeoutMs },
+        (error, index, _term, result) => done(error, index, result),
+      );
+      return;
+    }
+    if (this.parts.wal.full && group.raft.role === Role.leader) {
+      done(
+        new NoriError('DISK_FULL', { message: `the volume of ${this.parts.options.directory} is full` }),
+        0,
+        nothing,
+      );
+      return;
+    }
+    const startMs = this.parts.clock.nowMs();
+    group.submit({ payload: command, done, startMs, deadlineMs: startMs + timeoutMs, term: 0, next: null });
+    this.parts.turn.schedule(group);
+  }
+
+  /**
+   * Reads the state machine. `stale` answers from this node's own state; otherwise the answer reflects every command
+   * acknowledged before the call. `done` is called exactly once and must not throw.
+   */
+  query(groupId: GroupId, query: Uint8Array, options: ReadOptions, done: ReadDone): void {
+    this.startRead(groupId, query, options, done);
+  }
+
+  /** Waits until this node has applied every command acknowledged before the call. */
+  awaitReadIndex(groupId: GroupId, options: CallOptions, done: ReadDone): void {
+    this.startRead(groupId, null, options, done);
+  }
+
+  private startRead(groupId: GroupId, query: Uint8Array | null, options: ReadOptions, done: ReadDone): void {
+    const group = this.parts.groups.get(groupId);
+    const refusal = this.refuses(groupId, group);
+    if (refusal !== null || group === undefined) {
+      done(refusal as NoriError, null, nothing);
+      return;
+    }
+    const timeoutMs = options.timeoutMs ?? this.parts.options.commitTimeoutMs;
+    const startMs = this.parts.clock.nowMs();
+    const read: WaitingRead = { query, done, startMs, deadlineMs: startMs + timeoutMs };
+    const { raft } = group;
+    if (options.consistency === 'stale') {
+      const at = { via: 'stale', index: raft.log.applied, term: raft.term } as const;
+      if (group.applier.busy) group.reads.addProven(read, at);
+      else answer(read, () => (query === null ? nothing : group.stateMachine.query(query)), at);
+      return;
+    }
+    const leader = this.elsewhere(group, options);
+    if (leader === null) {
+      group.read(group.reads.add(read));
+      this.parts.turn.schedule(group);
+      return;
+    }
+    const kind = query === null ? ForwardKind.readIndex : ForwardKind.query;
+    this.forward(
+      { peer: leader, group: groupId, kind, payload: query ?? nothing, timeoutMs },
+      (error, index, term, result) => {
+        if (error !== null) done(error, null, nothing);
+        else if (query !== null) done(null, { via: 'readIndex', index, term }, result);
+        else {
+          group.reads.addProven(read, { via: 'readIndex', index, term });
+          this.parts.turn.schedule(group);
+        }
+      },
+    );
+  }
+
+  /** The leader to pass a call to, or null to handle it here (where it may be refused with the better reason). */
+  private elsewhere(group: Group, options: CallOptions): NodeId | null {
+    const { leaderId, role } = group.raft;
+    if (options.forward === false || role === Role.leader || leaderId === null || leaderId === this.parts.options.id)
+      return null;
+    return leaderId;
+  }
+
+  private forward(
+    call: {
+      readonly peer: NodeId;
+      readonly group: GroupId;
+      readonly kind: number;
+      readonly payload: Uint8Array;
+      readonly timeoutMs: number;
+    },
+    done: Parameters<Forwarding['send']>[1],
+  ): void {
+    this.forwarding.send({ ...call, nowMs: this.parts.clock.nowMs() }, done);
+    this.parts.turn.request();
+  }
+
+  /** Serves a call that another host passed on. It is never passed on again: two hosts that mistake each other for the leader must not play ball. */
+  onRequest(peer: NodeId, request: ForwardRequest): void {
+    const respond = (reply: ForwardReply): void => {
+      this.parts.transport.reply(peer, reply);
+      this.parts.turn.request();
+    };
+    const { id, group, payload } = request;
+    const timeoutMs = Math.max(1, Math.min(request.timeoutMs, 600_000));
+    const options = { timeoutMs, forward: false };
+    const done: ReadDone = (error, proof, result) =>
+      respond(
+        error === null
+          ? { id, code: '', leaderHint: '', index: proof?.index ?? 0, term: proof?.term ?? 0, payload: result }
+          : failureReply(id, error),
+      );
+    switch (request.kind) {
+      case ForwardKind.execute:
+        this.submit(group, payload, options, (error, index, result) =>
+          respond(
+            error === null
+              ? { id, code: '', leaderHint: '', index, term: 0, payload: result }
+              : failureReply(id, error),
+          ),
+        );
+        return;
+      case ForwardKind.query:
+        this.query(group, payload, options, done);
+        return;
+      case ForwardKind.readIndex:
+        this.awaitReadIndex(group, options, done);
+        return;
+      default:
+        respond(
+          failureReply(
+            id,
+            new NoriError('UNSUPPORTED', { message: `this node knows no request of kind ${request.kind}` }),
+          ),
+        );
+    }
+  }
+
+  private refuses(groupId: GroupId, group: Group | undefined): NoriError | null {
+    const stopped = this.parts.stopped();
+    if (stopped !== null) return stopped;
+    if (group === undefined)
+      return new NoriError('GROUP_UNKNOWN', { message: `group ${groupId} is not open on this node` });
+    if (group.halted !== null)
+      return new NoriError('APPLY_FAILED', { message: group.halted.message, outcome: 'notApplied' });
+    if (group.pending < this.parts.options.pendingMax && this.forwarding.size < this.parts.options.pendingMax)
+      return null;
+    return new NoriError('OVERLOADED', {
+      message: `group ${groupId} has ${this.parts.options.pendingMax} calls waiting`,
+    });
+  }
+
+  private tooLarge(command: Uint8Array): NoriError | null {
+    const { commandBytesMax } = this.options;
+    if (command.length <= commandBytesMax) return null;
+    return new NoriError('PAYLOAD_TOO_LARGE', {
+      message: `a command of ${command.length} bytes is above the limit of ${commandBytesMax}`,
+    });
+  }
+
+  onReply(peer: NodeId, reply: ForwardReply): void {
+    this.forwarding.onReply(peer, reply);
+  }
+
+  onPeerDown(peer: NodeId): void {
+    this.forwarding.onPeerDown(peer);
+  }
+
+  /** Ends the waits whose time is over. */
+  expire(nowMs: number): void {
+    this.forwarding.expire(nowMs);
+    for (const group of this.parts.groups.values()) if (group.pending > 0) group.expire(nowMs);
+  }
+
+  failAll(error: NoriError): void {
+    const { code, message } = error;
+    const notTaken = new NoriError(code, { message, outcome: 'notApplied' });
+    for (const group of this.parts.groups.values()) group.failAll(error, notTaken);
+    this.forwarding.failAll(new NoriError('OUTCOME_UNKNOWN', { message }));
+  }
+}

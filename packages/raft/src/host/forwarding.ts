@@ -1,0 +1,115 @@
+import { type ErrorCode, errorCodes, NoriError } from '../base/errors.ts';
+import { fromUtf8, utf8 } from '../base/text.ts';
+import { type ForwardReply, type ForwardRequest, ForwardKind } from '../codec/request.ts';
+import type { GroupId, Index, NodeId, Term } from '../core/types.ts';
+import { commitTimeout } from './proposals.ts';
+
+const nothing = new Uint8Array(0);
+
+/** The answer of the leader, whichever kind of call it was. */
+export type ForwardDone = (error: NoriError | null, index: Index, term: Term, result: Uint8Array) => void;
+
+interface Outstanding {
+  readonly peer: NodeId;
+  readonly kind: number;
+  readonly done: ForwardDone;
+  readonly deadlineMs: number;
+}
+
+/** Calls this host passed to leaders elsewhere and whose answers it awaits. Nothing is ever sent twice. */
+export class Forwarding {
+  private nextId: number;
+  private readonly outstanding = new Map<number, Outstanding>();
+  private readonly request: (peer: NodeId, request: ForwardRequest) => boolean;
+
+  /** `firstId` is drawn by chance, so that the late answer to a question of this node's last life fits none of this one's. */
+  constructor(firstId: number, request: (peer: NodeId, request: ForwardRequest) => boolean) {
+    this.nextId = firstId;
+    this.request = request;
+  }
+
+  get size(): number {
+    return this.outstanding.size;
+  }
+
+  send(
+    call: {
+      readonly peer: NodeId;
+      readonly group: GroupId;
+      readonly kind: number;
+      readonly payload: Uint8Array;
+      readonly timeoutMs: number;
+      readonly nowMs: number;
+    },
+    done: ForwardDone,
+  ): void {
+    const { peer, group, kind, payload, timeoutMs } = call;
+    const id = this.nextId;
+    this.nextId += 1;
+    if (!this.request(peer, { id, group, kind, timeoutMs, payload })) {
+      const message = `the leader of group ${group}, ${peer}, cannot be reached from here now`;
+      done(new NoriError('NOT_LEADER', { message, leaderHint: peer }), 0, 0, nothing);
+      return;
+    }
+    // The leader gives up first, so that its own word reaches us, not our silence.
+    this.outstanding.set(id, { peer, kind, done, deadlineMs: call.nowMs + timeoutMs + graceMs });
+  }
+
+  onReply(peer: NodeId, reply: ForwardReply): void {
+    const call = this.outstanding.get(reply.id);
+    if (call === undefined || call.peer !== peer) return; // answered, timed out, or not asked of this peer
+    this.outstanding.delete(reply.id);
+    if (reply.code === '') call.done(null, reply.index, reply.term, reply.payload);
+    else call.done(errorOf(reply), 0, 0, nothing);
+  }
+
+  /** The link broke: what was asked may have been done. */
+  onPeerDown(peer: NodeId): void {
+    for (const [id, call] of this.outstanding) {
+      if (call.peer !== peer) continue;
+      this.outstanding.delete(id);
+      call.done(lost(call), 0, 0, nothing);
+    }
+  }
+
+  expire(nowMs: number): void {
+    for (const [id, call] of this.outstanding) {
+      if (call.deadlineMs > nowMs) continue;
+      this.outstanding.delete(id);
+      call.done(call.kind === ForwardKind.execute ? commitTimeout(0) : lost(call), 0, 0, nothing);
+    }
+  }
+
+  failAll(error: NoriError): void {
+    const calls = [...this.outstanding.values()];
+    this.outstanding.clear();
+    for (const call of calls) call.done(error, 0, 0, nothing);
+  }
+}
+
+const graceMs = 100;
+
+/** What a leader answers when a forwarded call failed. */
+export function failureReply(id: number, error: NoriError): ForwardReply {
+  return { id, code: error.code, leaderHint: error.leaderHint ?? '', index: 0, term: 0, payload: utf8(error.message) };
+}
+
+function errorOf(reply: ForwardReply): NoriError {
+  const code = Object.hasOwn(errorCodes, reply.code) ? (reply.code as ErrorCode) : 'OUTCOME_UNKNOWN';
+  const leaderHint = reply.leaderHint === '' ? null : reply.leaderHint;
+  return new NoriError(code, { message: textOf(reply.payload), leaderHint });
+}
+
+function textOf(payload: Uint8Array): string {
+  try {
+    return fromUtf8(payload);
+  } catch {
+    return 'the leader refused the call';
+  }
+}
+
+function lost(call: Outstanding): NoriError {
+  const message = `the link to ${call.peer} broke before it answered`;
+  if (call.kind === ForwardKind.query) return new NoriError('READ_TIMEOUT', { message });
+  return new NoriError('OUTCOME_UNKNOWN', { message });
+}

@@ -1,0 +1,271 @@
+import { NoriError } from '../base/errors.ts';
+import { Ring } from '../base/ring.ts';
+import { type Input, InputKind, type Proposal } from '../core/input.ts';
+import { type Accepted, Output, type Refused } from '../core/output.ts';
+import { step } from '../core/raft.ts';
+import type { RaftState } from '../core/state.ts';
+import { EntryKind, type GroupId, type Index, Role, type Term } from '../core/types.ts';
+import { Metric } from '../observe/metrics.ts';
+import type { Meter } from '../ports/meter.ts';
+import type { StateMachine } from '../ports/state-machine.ts';
+import { Applier } from './applier.ts';
+import type { Subscription } from './subscription.ts';
+import { type WaitingProposal, WaitingProposals } from './proposals.ts';
+import { WaitingReads } from './reads.ts';
+
+const nothing = new Uint8Array(0);
+const noClock = -1;
+
+export interface GroupLimits {
+  readonly inputsPerTurnMax: number;
+  readonly applyBytesPerTurnMax: number;
+}
+
+/** One group on this host: its core, what waits to go in, and who waits for what comes out. */
+export class Group {
+  readonly id: GroupId;
+  /** Its place in the host's array of deadlines. */
+  readonly slot: number;
+  readonly raft: RaftState;
+  readonly stateMachine: StateMachine;
+  readonly output: Output = new Output();
+  readonly waiting: WaitingProposals = new WaitingProposals();
+  readonly reads: WaitingReads = new WaitingReads();
+  readonly applier: Applier;
+  readonly subscriptions: Set<Subscription> = new Set();
+  /** In the host's list of groups with something to do. */
+  scheduled = false;
+  /** Hears how a transfer of leadership away from this node ended. */
+  onTransfer: ((succeeded: boolean) => void) | null = null;
+  /** Why the group stopped on this host, or null. */
+  halted: NoriError | null = null;
+  private readonly limits: GroupLimits;
+  private readonly meter: Meter | null;
+  private readonly nowMs: () => number;
+  private readonly inbox = new Ring<Input>();
+  private submitted: WaitingProposal[] = [];
+  private readIds: number[] = [];
+  private clockProposed = false;
+  private committedTerm: Term = 0;
+  /** Commit times are measured through here. */
+  private measured: Index = 0;
+
+  constructor(fields: {
+    readonly id: GroupId;
+    readonly slot: number;
+    readonly raft: RaftState;
+    readonly stateMachine: StateMachine;
+    readonly limits: GroupLimits;
+    readonly meter: Meter | null;
+    readonly nowMs: () => number;
+  }) {
+    this.id = fields.id;
+    this.slot = fields.slot;
+    this.raft = fields.raft;
+    this.stateMachine = fields.stateMachine;
+    this.limits = fields.limits;
+    this.meter = fields.meter;
+    this.nowMs = fields.nowMs;
+    this.output.deadlineMs = this.raft.electionDeadlineMs;
+    this.applier = new Applier(this.raft.log, this.stateMachine, fields.limits.applyBytesPerTurnMax, {
+      onApplied: (index) => this.onApplied(index),
+      onResult: (index, term, result) => this.waiting.applied(index, term, result),
+    });
+  }
+
+  /** How many callers wait for an outcome here. */
+  get pending(): number {
+    return this.waiting.size + this.reads.size + this.submitted.length;
+  }
+
+  /** Whether a further turn has something to do for the group, time aside. */
+  get busy(): boolean {
+    return this.inbox.length > 0 || this.submitted.length > 0 || this.readIds.length > 0 || this.applier.ready;
+  }
+
+  push(input: Input): void {
+    this.inbox.push(input);
+  }
+
+  submit(waiting: WaitingProposal): void {
+    this.submitted.push(waiting);
+  }
+
+  read(readId: number): void {
+    this.readIds.push(readId);
+  }
+
+  /**
+   * Hands the core what has gathered: messages first, then this turn's proposals and reads as one batch each.
+   * `admits` says whether the log has room for what an input would add to it.
+   */
+  drain(nowMs: number, wallMs: number, admits: (input: Input) => boolean): void {
+    for (let left = Math.min(this.inbox.length, this.limits.inputsPerTurnMax); left > 0; left -= 1) {
+      const input = this.inbox.shift() as Input;
+      if (admits(input)) step(this.raft, input, nowMs, this.output);
+    }
+    if (this.submitted.length > 0) this.stepProposals(nowMs, wallMs);
+    if (this.readIds.length > 0) {
+      const readIds = this.readIds;
+      this.readIds = [];
+      step(this.raft, { kind: InputKind.read, readIds }, nowMs, this.output);
+    }
+  }
+
+  /** Steps the deadline if it has come, and lets a leader write down that time has passed for what expires. */
+  passTime(nowMs: number, wallMs: number, mayWrite: boolean): void {
+    if (mayWrite && this.expiryInMs(wallMs) <= 0) {
+      this.clockProposed = true;
+      const proposals = [{ id: noClock, entryKind: EntryKind.clock, payload: nothing }];
+      step(this.raft, { kind: InputKind.propose, proposals, wallMs }, nowMs, this.output);
+    }
+    if (this.output.deadlineMs <= nowMs) step(this.raft, { kind: InputKind.deadline }, nowMs, this.output);
+  }
+
+  /** Starts the election timeout anew, for a group that was held back until now. */
+  restartElectionTimeout(nowMs: number): void {
+    this.raft.resetElectionDeadline(nowMs);
+    this.output.deadlineMs = this.raft.electionDeadlineMs;
+  }
+
+  /** When the group next wants to be looked at, in the host's monotonic ms. */
+  deadlineMs(nowMs: number, wallMs: number): number {
+    const core = this.output.deadlineMs;
+    const expiry = this.expiryInMs(wallMs);
+    return expiry === Number.POSITIVE_INFINITY ? core : Math.min(core, nowMs + expiry);
+  }
+
+  private expiryInMs(wallMs: number): number {
+    if (this.clockProposed || this.raft.role !== Role.leader || this.stateMachine.nextDeadlineMs === undefined) {
+      return Number.POSITIVE_INFINITY;
+    }
+    const at = this.stateMachine.nextDeadlineMs();
+    return at === null ? Number.POSITIVE_INFINITY : at - wallMs;
+  }
+
+  private stepProposals(nowMs: number, wallMs: number): void {
+    const batch = this.submitted;
+    this.submitted = [];
+    const proposals: Proposal[] = Array.from({ length: batch.length });
+    for (let id = 0; id < batch.length; id += 1) {
+      proposals[id] = { id, entryKind: EntryKind.command, payload: (batch[id] as WaitingProposal).payload };
+    }
+    const { accepted, refused } = this.output;
+    const alreadyAccepted = accepted.length;
+    const alreadyRefused = refused.length;
+    step(this.raft, { kind: InputKind.propose, proposals, wallMs }, nowMs, this.output);
+    for (let at = alreadyAccepted; at < accepted.length; at += 1) {
+      const { id, index, term } = accepted[at] as Accepted;
+      this.waiting.accepted(batch[id] as WaitingProposal, index, term);
+    }
+    for (let at = alreadyRefused; at < refused.length; at += 1) {
+      const refusal = refused[at] as Refused;
+      (batch[refusal.id] as WaitingProposal).done(refusalError(this.id, refusal), 0, nothing);
+    }
+  }
+
+  /** Carries out what of the output concerns callers on this host; the host itself sends and persists. */
+  settle(): void {
+    const { output } = this;
+    for (const { id, index, term } of output.readsReleased) this.reads.released(id, index, term);
+    for (const refusal of output.readsRefused) this.reads.refused(refusal, (why) => refusalError(this.id, why));
+    for (const refusal of output.refused) if (refusal.id === noClock) this.clockProposed = false;
+    for (const note of output.notes) {
+      if (note.kind === 'steppedDown') this.onTransfer?.(true);
+      else if (note.kind === 'transferFailed') this.onTransfer?.(false);
+    }
+    if (output.commit > 0) this.onCommit(output.commit);
+    if (this.raft.role !== Role.leader) this.clockProposed = false;
+  }
+
+  private onCommit(commit: Index): void {
+    const { log } = this.raft;
+    if (this.meter !== null) {
+      const nowMs = this.nowMs();
+      for (let index = this.measuredThrough(commit) + 1; index <= commit; index += 1) {
+        const waiting = this.waiting.at(index);
+        if (waiting !== undefined) this.meter.observe(Metric.commitMs, this.id, nowMs - waiting.startMs);
+      }
+    }
+    const term = log.termAt(commit) ?? this.raft.term;
+    if (term === this.committedTerm) return;
+    this.committedTerm = term;
+    this.waiting.termCommitted(commit, term, (index) => log.termAt(index));
+  }
+
+  private measuredThrough(commit: Index): Index {
+    const before = Math.max(this.measured, this.raft.log.applied);
+    this.measured = commit;
+    return before;
+  }
+
+  /** Applies one batch, then answers the reads it was awaited by. `resume` is called when a slow batch completes. */
+  apply(resume: (error: unknown) => void): void {
+    if (this.applier.ready) {
+      const startMs = this.nowMs();
+      const measure = (): void => this.meter?.observe(Metric.applyMs, this.id, this.nowMs() - startMs);
+      const complete = this.applier.applyBatch((error) => {
+        if (error === null) measure();
+        resume(error);
+      });
+      if (complete) measure();
+    }
+    this.serveReads();
+  }
+
+  private serveReads(): void {
+    if (this.applier.busy) return;
+    const { meter } = this;
+    const served =
+      meter === null ? null : (startMs: number) => meter.observe(Metric.readIndexMs, this.id, this.nowMs() - startMs);
+    this.reads.serve(this.raft.log.applied, (query) => this.stateMachine.query(query), served);
+  }
+
+  private onApplied(through: Index): void {
+    const { log } = this.raft;
+    const from = log.applied + 1;
+    step(this.raft, { kind: InputKind.applied, index: through }, this.nowMs(), this.output);
+    for (let index = from; index <= through; index += 1) {
+      const entry = log.entryAt(index);
+      if (entry.kind === EntryKind.clock) this.clockProposed = false;
+      if (entry.kind !== EntryKind.command) continue;
+      for (const subscription of this.subscriptions) subscription.offer(index, entry.payload);
+    }
+  }
+
+  /** Ends the waits whose time is over. */
+  expire(nowMs: number): void {
+    this.waiting.expire(nowMs);
+    this.reads.expire(nowMs);
+  }
+
+  /** Nobody is answered here any more. `notTaken` goes to those whose command never reached the log. */
+  failAll(error: NoriError, notTaken: NoriError): void {
+    for (const waiting of this.submitted) waiting.done(notTaken, 0, nothing);
+    this.submitted = [];
+    this.readIds = [];
+    this.waiting.failAll(error);
+    this.reads.failAll(error);
+    for (const subscription of this.subscriptions) subscription.end(error);
+    this.subscriptions.clear();
+  }
+}
+
+export function refusalError(group: GroupId, refusal: Refused): NoriError {
+  const leader = refusal.leader === null ? 'no leader is known' : `${refusal.leader} leads`;
+  switch (refusal.code) {
+    case 'NOT_LEADER':
+      return new NoriError('NOT_LEADER', {
+        message: `this node does not lead group ${group}: ${leader}`,
+        leaderHint: refusal.leader,
+      });
+    case 'QUORUM_UNAVAILABLE':
+      return new NoriError('QUORUM_UNAVAILABLE', { message: `group ${group} has lost its quorum` });
+    case 'OVERLOADED':
+      return new NoriError('OVERLOADED', { message: `group ${group} has too many uncommitted bytes` });
+    case 'UNSUPPORTED':
+      return new NoriError('UNSUPPORTED', { message: `group ${group} cannot do that` });
+    default:
+      throw new TypeError('unreachable');
+  }
+}

@@ -1,0 +1,125 @@
+import { NoriError } from '../base/errors.ts';
+import { Prng } from '../base/prng.ts';
+import { foundingConfiguration } from '../core/configuration.ts';
+import { RaftState } from '../core/state.ts';
+import { type Configuration, EntryKind, entry, type GroupId, type Term } from '../core/types.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Random } from '../ports/random.ts';
+import type { StateMachine } from '../ports/state-machine.ts';
+import type { RecoveredGroup, Wal } from '../wal/wal.ts';
+import type { CreateGroup } from './api.ts';
+import { Group } from './group.ts';
+import { type HostOptions, membersOf } from './options.ts';
+import type { Turn } from './turn.ts';
+
+const foundingTerm: Term = 1;
+
+export interface GroupsParts {
+  readonly options: HostOptions;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly wal: Wal;
+  readonly turn: Turn;
+  /** What the log held at start; kept up to date with what is founded and destroyed since. */
+  readonly recovered: Map<GroupId, RecoveredGroup>;
+}
+
+/** Groups come and go at run time. */
+export class Groups {
+  readonly open: Map<GroupId, Group> = new Map();
+  private readonly parts: GroupsParts;
+
+  constructor(parts: GroupsParts) {
+    this.parts = parts;
+  }
+
+  /** @throws NoriError GROUP_UNKNOWN. */
+  known(id: GroupId): Group {
+    const group = this.open.get(id);
+    if (group === undefined) throw new NoriError('GROUP_UNKNOWN', { message: `group ${id} is not open on this node` });
+    return group;
+  }
+
+  async create(create: CreateGroup): Promise<void> {
+    const { group: id, stateMachine } = create;
+    const { recovered, turn, options } = this.parts;
+    if (!Number.isSafeInteger(id) || id < 1 || id > 0xffff_ffff) {
+      const message = `group must be a whole number from 1 to 2^32 - 1, not ${String(id)}`;
+      throw new NoriError('CONFIG_INVALID', { message });
+    }
+    if (this.open.has(id)) throw new NoriError('GROUP_EXISTS', { message: `group ${id} is open on this node already` });
+    const onDisk = recovered.get(id);
+    if (onDisk?.destroyed === true) {
+      throw new NoriError('GROUP_DESTROYED', {
+        message: `group ${id} was destroyed on this node`,
+        remedy: 'use an id that was never used',
+        outcome: 'notApplied',
+      });
+    }
+    const members = create.members === undefined ? options.members : membersOf(create.members);
+    const start = onDisk ?? this.found(id, foundingConfiguration(members));
+    const group = this.makeGroup(start, stateMachine);
+    // In the map before the disk answers, so that the id cannot be taken twice; in the turn only afterwards.
+    this.open.set(id, group);
+    if (onDisk === undefined) {
+      await this.flushed();
+      recovered.set(id, start);
+    }
+    if (this.open.get(id) === group) turn.add(group);
+  }
+
+  async destroy(id: GroupId): Promise<void> {
+    const group = this.known(id);
+    const { wal, turn, recovered } = this.parts;
+    this.open.delete(id);
+    turn.remove(group);
+    const message = `group ${id} was destroyed on this node`;
+    const error = new NoriError('GROUP_DESTROYED', { message });
+    group.halted = error;
+    group.failAll(error, new NoriError('GROUP_DESTROYED', { message, outcome: 'notApplied' }));
+    wal.destroyGroup(id);
+    const known = recovered.get(id);
+    if (known !== undefined) recovered.set(id, { ...known, entries: [], destroyed: true });
+    await this.flushed();
+  }
+
+  /** Resolves when everything staged in the log so far is durable. */
+  flushed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.parts.wal.flush((error) => (error === null ? resolve() : reject(error)));
+    });
+  }
+
+  private found(id: GroupId, configuration: Configuration): RecoveredGroup {
+    const { wal } = this.parts;
+    // Every founder writes the same first entry, as if an earlier leader had committed it everywhere.
+    const first = entry({ index: 1, term: foundingTerm, kind: EntryKind.configuration, timeMs: 0, configuration });
+    const hardState = { term: foundingTerm, votedFor: null, promises: [] };
+    wal.createGroup(id);
+    wal.setHardState(id, hardState);
+    wal.append(id, [first]);
+    return { group: id, hardState, entries: [first], base: { index: 0, term: 0, timeMs: 0 }, destroyed: false };
+  }
+
+  private makeGroup(start: RecoveredGroup, stateMachine: StateMachine): Group {
+    const { options, clock, random, turn } = this.parts;
+    const raft = new RaftState({
+      id: options.id,
+      options: options.raft,
+      prng: new Prng(random.uint32()),
+      nowMs: clock.nowMs(),
+      hardState: start.hardState,
+      base: start.base,
+      entries: start.entries,
+    });
+    return new Group({
+      id: start.group,
+      slot: turn.allocateSlot(),
+      raft,
+      stateMachine,
+      limits: options,
+      meter: options.meter,
+      nowMs: () => clock.nowMs(),
+    });
+  }
+}

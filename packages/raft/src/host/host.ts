@@ -1,0 +1,382 @@
+import { NoriError } from '../base/errors.ts';
+import { InputKind } from '../core/input.ts';
+import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
+import { Transport } from '../transport/transport.ts';
+import { DataDirectory } from '../wal/data-directory.ts';
+import { type RecoveredGroup, Wal } from '../wal/wal.ts';
+import type {
+  AppliedCommandSource,
+  CallOptions,
+  CreateGroup,
+  ExecuteDone,
+  GroupStatus,
+  HostPeerStatus,
+  HostStatus,
+  ReadDone,
+  ReadOptions,
+  ReadProof,
+} from './api.ts';
+import { Calls } from './calls.ts';
+import { Client, type Executed, type ReadAnswer } from './client.ts';
+import { Groups } from './groups.ts';
+import { Narrator } from './narrator.ts';
+import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
+import { Peers } from './peers.ts';
+import { groupStatus, hostStatus } from './status.ts';
+import { Subscription } from './subscription.ts';
+import { Turn } from './turn.ts';
+
+/** Many groups on one thread, with one log, one disk wait a turn and one connection to each peer. */
+export class Host {
+  /** The host stopped itself, because its disk failed. Told once. */
+  onFailed: ((error: NoriError) => void) | null = null;
+  /** A peer refuses this node. Told once per reason. */
+  onRefused: ((peer: NodeId, error: NoriError) => void) | null = null;
+  private readonly options: HostOptions;
+  private readonly ports: Ports;
+  private readonly directory: DataDirectory;
+  private readonly wal: Wal;
+  private readonly transport: Transport;
+  private readonly narrator: Narrator;
+  private readonly turn: Turn;
+  private readonly groups: Groups;
+  private readonly calls: Calls;
+  private readonly client: Client;
+  private readonly peerTable: Peers;
+  private address = '';
+  private state: HostStatus['state'] = 'running';
+  private failure: NoriError | null = null;
+  private closing: Promise<void> | null = null;
+
+  /**
+   * Opens the data directory, recovers the log, and listens for peers.
+   *
+   * @throws NoriError CONFIG_INVALID, DATA_DIR_*, WAL_DAMAGED, FORMAT_TOO_NEW, ADDRESS_IN_USE, ADDRESS_INVALID.
+   */
+  static async openWith(config: HostConfig, ports: Ports): Promise<Host> {
+    const parts = await openStorage(config, ports);
+    const host = new Host(parts, ports);
+    await host.start();
+    return host;
+  }
+
+  /** Use `openWith`. */
+  protected constructor(storage: Storage, ports: Ports) {
+    const { options, directory, wal, recovered } = storage;
+    this.options = options;
+    this.ports = ports;
+    this.directory = directory;
+    this.wal = wal;
+    this.narrator = new Narrator(options);
+    this.transport = this.makeTransport();
+    const { transport, narrator } = this;
+    const { clock, random } = ports;
+    this.turn = new Turn({
+      clock,
+      wal,
+      transport,
+      narrator,
+      onDiskFailed: (error) => this.fail(error),
+      onSweep: (nowMs) => this.calls.expire(nowMs),
+    });
+    const { turn } = this;
+    this.groups = new Groups({ options, clock, random, wal, turn, recovered });
+    const groups = this.groups.open;
+    this.calls = new Calls({
+      options,
+      clock,
+      turn,
+      wal,
+      transport,
+      groups,
+      // By chance, so that the late answer to a question of this node's last life fits none of this one's.
+      firstRequestId: random.uint32() * 0x10_0000,
+      stopped: () => this.stopped(),
+    });
+    this.client = new Client(this.calls, clock, options.raft.electionTimeoutMsMax);
+    this.peerTable = new Peers({
+      options,
+      directory,
+      transport,
+      turn,
+      groups,
+      narrator,
+      onLinkLost: (peer) => this.calls.onPeerDown(peer),
+      onRefused: (peer, error) => this.onRefused?.(peer, error),
+      fail: (error) => this.fail(error),
+    });
+    wal.onFailed = (error) => this.fail(error);
+    wal.onRoom = (full) => this.onRoom(full);
+  }
+
+  get id(): NodeId {
+    return this.options.id;
+  }
+
+  private makeTransport(): Transport {
+    const { options, ports, directory } = this;
+    return new Transport({
+      clock: ports.clock,
+      network: ports.network,
+      random: ports.random,
+      self: {
+        nodeId: options.id,
+        clusterId: directory.clusterId,
+        identity: { diskId: directory.diskId, incarnation: directory.incarnation, attributes: options.attributes },
+      },
+      listenAddress: options.listen,
+      knownPeers: () => [...directory.peers].map(([id, peer]) => [id, peer.diskId] as const),
+      events: {
+        admit: (peer, identity, vouched) => this.peerTable.admit(peer, identity, vouched),
+        onMessage: (_peer, groupId, message) => {
+          const group = this.groups.open.get(groupId);
+          if (group === undefined || group.halted !== null) return;
+          group.push({ kind: InputKind.message, message });
+          this.turn.schedule(group);
+        },
+        onRequest: (peer, request) => this.calls.onRequest(peer, request),
+        onReply: (peer, reply) => this.calls.onReply(peer, reply),
+        onBatchEnd: () => undefined,
+        onPeerUp: (peer) => this.peerTable.onPeerUp(peer),
+        onPeerDown: (peer, why) => this.peerTable.onPeerDown(peer, why),
+        onRefused: (peer, error) => this.peerTable.onPeerRefused(peer, error),
+        onRejected: (remote, error) => this.narrator.rejected(remote, error),
+      },
+    });
+  }
+
+  protected async start(): Promise<void> {
+    try {
+      for (const { id, address } of this.options.members) if (id !== this.id) this.transport.setPeer(id, address);
+      this.turn.held = !this.directory.founded;
+      if (this.options.members.length > 1) this.address = await this.transport.start();
+      await this.peerTable.foundWhenMet();
+      this.turn.request();
+    } catch (error) {
+      await this.close({ handover: false });
+      throw error;
+    }
+  }
+
+  /**
+   * Takes up a group: as it is on disk, or, if it is not, as a new one founded by `members`. Every founding member
+   * must create it with the same members.
+   *
+   * @throws NoriError GROUP_EXISTS, GROUP_DESTROYED (its id was used on this node before), CONFIG_INVALID, DISK_FAILED, CLOSED.
+   */
+  async createGroup(create: CreateGroup): Promise<void> {
+    this.assertRunning();
+    await this.groups.create(create);
+  }
+
+  /**
+   * Ends a group on this node and forgets its log. Its id cannot be used here again.
+   *
+   * @throws NoriError GROUP_UNKNOWN, DISK_FAILED, CLOSED.
+   */
+  async destroyGroup(group: GroupId): Promise<void> {
+    this.assertRunning();
+    await this.groups.destroy(group);
+  }
+
+  /** The callback door of `execute`: see there. Takes over the bytes. `done` is called exactly once and must not throw. */
+  submit(group: GroupId, command: Uint8Array, options: CallOptions, done: ExecuteDone): void {
+    this.calls.submit(group, command, options, done);
+  }
+
+  /** The callback door of `read`: see there. Takes over the bytes. `done` is called exactly once and must not throw. */
+  query(group: GroupId, query: Uint8Array, options: ReadOptions, done: ReadDone): void {
+    this.calls.query(group, query, options, done);
+  }
+
+  /**
+   * Proposes a command; resolves once it is committed on a majority of disks and applied on the node that leads. A
+   * node that does not lead passes it on, unless `forward` is false.
+   *
+   * @throws NoriError NOT_LEADER, QUORUM_UNAVAILABLE, PROPOSAL_DROPPED, OVERLOADED, PAYLOAD_TOO_LARGE, DISK_FULL
+   *   (certainly not applied); COMMIT_TIMEOUT, OUTCOME_UNKNOWN, ABORTED, DISK_FAILED, CLOSED (read `outcome`).
+   */
+  execute(group: GroupId, command: Uint8Array, options?: CallOptions): Promise<Executed> {
+    return this.client.execute(group, command, options);
+  }
+
+  /** `execute` for those who only want to know where in the log the command is. */
+  async propose(group: GroupId, command: Uint8Array, options?: CallOptions): Promise<Index> {
+    return (await this.client.execute(group, command, options)).index;
+  }
+
+  /**
+   * Asks the state machine. The answer reflects every command acknowledged before the call (thesis 6.4), unless
+   * `consistency` is `stale`: then it is what this node has.
+   *
+   * @throws NoriError NOT_LEADER, QUORUM_UNAVAILABLE, READ_TIMEOUT, OVERLOADED, APPLY_FAILED, ABORTED, CLOSED.
+   */
+  read(group: GroupId, query: Uint8Array, options?: ReadOptions): Promise<ReadAnswer> {
+    return this.client.read(group, query, options);
+  }
+
+  /** Resolves when this node has applied every command acknowledged before the call. Throws what `read` throws. */
+  readIndex(group: GroupId, options?: CallOptions): Promise<ReadProof> {
+    return this.client.readIndex(group, options);
+  }
+
+  /** Commands as they are applied on this node, from now on. */
+  subscribeApplied(group: GroupId): AppliedCommandSource {
+    this.assertRunning();
+    const { subscriptions } = this.groups.known(group);
+    const subscription = new Subscription((ended) => subscriptions.delete(ended));
+    subscriptions.add(subscription);
+    return subscription;
+  }
+
+  isLeader(group: GroupId): boolean {
+    return this.groups.known(group).raft.role === Role.leader;
+  }
+
+  /** Who leads the group, as far as this node knows. */
+  leader(group: GroupId): NodeId | null {
+    return this.groups.known(group).raft.leaderId;
+  }
+
+  /**
+   * Hands leadership of a group to `to`, or to the voter with the longest log when null (thesis 3.10). Resolves when
+   * this node leads no more.
+   *
+   * @throws NoriError NOT_LEADER when it does not lead now, QUORUM_UNAVAILABLE when nobody took over in time.
+   */
+  async transferLeadership(groupId: GroupId, to: string | null = null): Promise<void> {
+    this.assertRunning();
+    const group = this.groups.known(groupId);
+    const { leaderId, role } = group.raft;
+    if (role !== Role.leader) {
+      throw new NoriError('NOT_LEADER', { message: `this node does not lead group ${groupId}`, leaderHint: leaderId });
+    }
+    const { clock } = this.ports;
+    const untilMs = clock.nowMs() + 2 * this.options.raft.electionTimeoutMsMax;
+    const succeeded = await new Promise<boolean>((resolve) => {
+      const timer = clock.wakeAt(untilMs, () => group.onTransfer?.(false));
+      group.onTransfer = (result) => {
+        group.onTransfer = null;
+        timer.cancel();
+        resolve(result);
+      };
+      group.push({ kind: InputKind.transfer, to: to as NodeId | null });
+      this.turn.schedule(group);
+    });
+    if (succeeded) return;
+    throw new NoriError('QUORUM_UNAVAILABLE', {
+      message: `nobody took over group ${groupId} in time`,
+      outcome: 'none',
+    });
+  }
+
+  groupStatus(group: GroupId): GroupStatus {
+    return groupStatus(this.groups.known(group));
+  }
+
+  peers(): HostPeerStatus[] {
+    return this.peerTable.status();
+  }
+
+  status(): HostStatus {
+    return hostStatus({
+      id: this.id,
+      clusterId: this.directory.clusterId,
+      address: this.address,
+      founded: this.directory.founded,
+      state: this.state,
+      failure: this.failure?.message ?? null,
+      wal: this.wal,
+      transport: this.transport,
+      groups: [...this.groups.open.values()],
+      peers: this.peers(),
+    });
+  }
+
+  private onRoom(full: boolean): void {
+    const { directory } = this.options;
+    const { logger } = this.narrator;
+    if (full) logger?.error({ directory }, 'the volume is full: new writes are refused until there is room');
+    else logger?.info({ directory }, 'there is room again: writes are taken');
+    this.narrator.tell({ scope: 'Storage', event: { type: full ? 'DiskFull' : 'DiskRoom' } });
+  }
+
+  /** A disk that failed once is never trusted again: the host stops at once and says why. */
+  private fail(error: NoriError): void {
+    if (this.state !== 'running') return;
+    this.state = 'failed';
+    this.failure = error;
+    this.narrator.logger?.error({ err: error, remedy: error.remedy }, `the host stops: ${error.message}`);
+    this.narrator.tell({ scope: 'Storage', event: { type: 'DiskFailed', message: error.message } });
+    this.stopActing(error);
+    void this.transport.close();
+    this.onFailed?.(error);
+  }
+
+  private stopActing(error: NoriError): void {
+    this.turn.stop();
+    this.calls.failAll(error);
+  }
+
+  private stopped(): NoriError | null {
+    if (this.state === 'running') return null;
+    const code = this.state === 'failed' ? 'DISK_FAILED' : 'CLOSED';
+    return new NoriError(code, { message: this.failure?.message ?? 'the node is closed', outcome: 'notApplied' });
+  }
+
+  private assertRunning(): void {
+    const error = this.stopped();
+    if (error !== null) throw error;
+  }
+
+  /**
+   * Stops. With `handover` (the default) it first passes on every group it leads, for two election timeouts at most.
+   * Callers that still wait get CLOSED. May be called more than once.
+   */
+  close(options: { readonly handover?: boolean } = {}): Promise<void> {
+    this.closing ??= this.shutDown(options.handover ?? true);
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async shutDown(handover: boolean): Promise<void> {
+    if (handover && this.state === 'running') await this.handOver();
+    this.state = 'closed';
+    this.stopActing(new NoriError('CLOSED', { message: 'the node was closed' }));
+    await this.transport.close();
+    await this.wal.close();
+    await this.directory.close();
+  }
+
+  private async handOver(): Promise<void> {
+    const led = [...this.groups.open.values()].filter(
+      ({ halted, raft }) => halted === null && raft.role === Role.leader && raft.configuration.incoming.length > 1,
+    );
+    await Promise.allSettled(led.map((group) => this.transferLeadership(group.id)));
+  }
+}
+
+interface Storage {
+  readonly options: HostOptions;
+  readonly directory: DataDirectory;
+  readonly wal: Wal;
+  readonly recovered: Map<GroupId, RecoveredGroup>;
+}
+
+/** Everything a host needs from its disk, or nothing: what was opened is closed again when the rest fails. */
+export async function openStorage(config: HostConfig, ports: Ports): Promise<Storage> {
+  const options = hostOptions(config);
+  const { disk, lock, random, clock } = ports;
+  const { directory: path, id: nodeId, clusterId, bootstrap, segmentBytes } = options;
+  const directory = await DataDirectory.open({ disk, lock, random, directory: path, nodeId, clusterId, bootstrap });
+  try {
+    const { wal, groups } = await Wal.open({ disk, clock, directory: path, segmentBytes });
+    return { options, directory, wal, recovered: groups };
+  } catch (error) {
+    await directory.close();
+    throw error;
+  }
+}

@@ -1,0 +1,117 @@
+import { NoriError } from '../base/errors.ts';
+import { InputKind } from '../core/input.ts';
+import { type GroupId, type NodeId, Role } from '../core/types.ts';
+import type { PeerLoss } from '../transport/api.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { DataDirectory } from '../wal/data-directory.ts';
+import { Admission } from './admission.ts';
+import type { HostPeerStatus } from './api.ts';
+import type { Group } from './group.ts';
+import type { Narrator } from './narrator.ts';
+import type { HostOptions } from './options.ts';
+import type { Turn } from './turn.ts';
+
+export interface PeerParts {
+  readonly options: HostOptions;
+  readonly directory: DataDirectory;
+  readonly transport: Transport;
+  readonly turn: Turn;
+  readonly groups: ReadonlyMap<GroupId, Group>;
+  readonly narrator: Narrator;
+  /** Calls that were passed to the peer are lost. */
+  onLinkLost(peer: NodeId): void;
+  onRefused(peer: NodeId, error: NoriError): void;
+  fail(error: NoriError): void;
+}
+
+/** The other hosts: who is let in, who is there, and who does not want us. */
+export class Peers {
+  private readonly parts: PeerParts;
+  private readonly admission: Admission;
+  private readonly refusals: Map<NodeId, NoriError> = new Map();
+
+  constructor(parts: PeerParts) {
+    this.parts = parts;
+    const isMember = (peer: NodeId): boolean => parts.options.members.some((member) => member.id === peer);
+    this.admission = new Admission(parts.directory, parts.options.id, isMember);
+  }
+
+  async admit(
+    peer: NodeId,
+    identity: Parameters<Admission['admit']>[1],
+    vouched: Parameters<Admission['admit']>[2],
+  ): Promise<NoriError | null> {
+    let refusal: NoriError | null;
+    try {
+      refusal = await this.admission.admit(peer, identity, vouched);
+    } catch (cause) {
+      refusal = new NoriError('DISK_FAILED', { message: 'the identity of a peer could not be written down', cause });
+      this.parts.fail(refusal);
+    }
+    if (refusal !== null) {
+      this.parts.narrator.logger?.error({ peer, code: refusal.code, remedy: refusal.remedy }, refusal.message);
+      return refusal;
+    }
+    for (const { id } of this.parts.options.members)
+      if (this.admission.isDisputed(id)) this.parts.transport.removePeer(id);
+    await this.foundWhenMet();
+    return null;
+  }
+
+  /** A new cluster acts only once every founder has met every other: until then a wiped node could pass for a new one (docs/adr/0003). */
+  async foundWhenMet(): Promise<void> {
+    if (this.parts.directory.founded || !this.admission.hasMet(this.parts.options.members.map((member) => member.id)))
+      return;
+    await this.parts.directory.markFounded();
+    this.parts.narrator.logger?.info(
+      { members: this.parts.options.members.map((member) => member.id) },
+      'every founding member was met',
+    );
+    this.parts.turn.release();
+  }
+
+  onPeerUp(peer: NodeId): void {
+    this.refusals.delete(peer);
+    this.parts.narrator.logger?.info({ peer }, 'peer connected');
+    this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerConnected', peer } });
+    this.resetLink(peer);
+  }
+
+  onPeerDown(peer: NodeId, why: PeerLoss): void {
+    this.parts.narrator.logger?.warn({ peer, code: why.code }, 'peer lost');
+    this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerLost', peer, code: why.code } });
+    this.parts.onLinkLost(peer);
+    this.resetLink(peer);
+  }
+
+  private resetLink(peer: NodeId): void {
+    for (const group of this.parts.groups.values()) {
+      if (group.raft.role !== Role.leader || group.halted !== null) continue;
+      group.push({ kind: InputKind.linkReset, peer });
+      this.parts.turn.schedule(group);
+    }
+  }
+
+  onPeerRefused(peer: NodeId, error: NoriError): void {
+    this.refusals.set(peer, error);
+    this.parts.narrator.logger?.error(
+      { peer, code: error.code, remedy: error.remedy },
+      `${peer} refuses this node: ${error.message}`,
+    );
+    this.parts.narrator.tell({
+      scope: 'Peer',
+      event: { type: 'PeerRefused', peer, code: error.code, message: error.message },
+    });
+    this.parts.onRefused(peer, error);
+  }
+
+  status(): HostPeerStatus[] {
+    return this.parts.transport.peers().map((peer) => ({
+      id: peer.id,
+      address: peer.address,
+      connected: peer.connected,
+      attributes: peer.identity?.attributes ?? this.parts.directory.peers.get(peer.id)?.attributes ?? {},
+      refusal: this.refusals.get(peer.id)?.message ?? null,
+    }));
+  }
+}

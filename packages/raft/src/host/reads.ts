@@ -1,0 +1,112 @@
+import { NoriError } from '../base/errors.ts';
+import { Ring } from '../base/ring.ts';
+import type { Refused } from '../core/output.ts';
+import type { Index, Term } from '../core/types.ts';
+import type { ReadDone, ReadProof } from './api.ts';
+
+const nothing = new Uint8Array(0);
+
+/** A linearizable read whose caller waits. Without a query it only wants the read index to be applied. */
+export interface WaitingRead {
+  readonly query: Uint8Array | null;
+  readonly done: ReadDone;
+  readonly startMs: number;
+  readonly deadlineMs: number;
+}
+
+interface ReleasedRead {
+  readonly read: WaitingRead;
+  readonly via: ReadProof['via'];
+  readonly index: Index;
+  readonly term: Term;
+}
+
+/** The linearizable reads of one group on this node: unproven, then proven and waiting for the state to catch up. */
+export class WaitingReads {
+  private nextId = 1;
+  private unproven = new Map<number, WaitingRead>();
+  private readonly proven = new Ring<ReleasedRead>();
+
+  get size(): number {
+    return this.unproven.size + this.proven.length;
+  }
+
+  add(read: WaitingRead): number {
+    const id = this.nextId;
+    this.nextId += 1;
+    this.unproven.set(id, read);
+    return id;
+  }
+
+  released(id: number, index: Index, term: Term): void {
+    const read = this.unproven.get(id);
+    if (read === undefined) return; // its caller gave up
+    this.unproven.delete(id);
+    this.proven.push({ read, via: 'readIndex', index, term });
+  }
+
+  /** A read that needs no further proof, only a state applied through `index`. */
+  addProven(
+    read: WaitingRead,
+    at: { readonly via: ReadProof['via']; readonly index: Index; readonly term: Term },
+  ): void {
+    this.proven.push({ read, via: at.via, index: at.index, term: at.term });
+  }
+
+  refused(refusal: Refused, toError: (refusal: Refused) => NoriError): void {
+    const read = this.unproven.get(refusal.id);
+    if (read === undefined) return;
+    this.unproven.delete(refusal.id);
+    read.done(toError(refusal), null, nothing);
+  }
+
+  /** Answers the proven reads that the state applied through `applied` covers, first come first served. */
+  serve(applied: Index, query: (query: Uint8Array) => Uint8Array, served: ((startMs: number) => void) | null): void {
+    for (let head = this.proven.peek(); head !== undefined && head.index <= applied; head = this.proven.peek()) {
+      this.proven.shift();
+      const { read, term, via } = head;
+      if (served !== null) served(read.startMs);
+      answer(read, () => (read.query === null ? nothing : query(read.query)), { via, index: applied, term });
+    }
+  }
+
+  expire(nowMs: number): void {
+    for (const [id, read] of this.unproven) {
+      if (read.deadlineMs > nowMs) continue;
+      this.unproven.delete(id);
+      read.done(readTimeout(), null, nothing);
+    }
+    for (let left = this.proven.length; left > 0; left -= 1) {
+      const head = this.proven.shift() as ReleasedRead;
+      if (head.read.deadlineMs > nowMs) this.proven.push(head);
+      else head.read.done(readTimeout(), null, nothing);
+    }
+  }
+
+  failAll(error: NoriError): void {
+    const reads = [...this.unproven.values()];
+    this.unproven = new Map();
+    for (let head = this.proven.shift(); head !== undefined; head = this.proven.shift()) reads.push(head.read);
+    for (const read of reads) read.done(error, null, nothing);
+  }
+}
+
+/** Runs a query for its caller; a query that throws is the caller's error, not the group's. */
+export function answer(read: { readonly done: ReadDone }, query: () => Uint8Array, proof: ReadProof): void {
+  let result: Uint8Array;
+  try {
+    result = query();
+  } catch (cause) {
+    read.done(
+      new NoriError('APPLY_FAILED', { message: 'the state machine threw on a query', outcome: 'none', cause }),
+      null,
+      nothing,
+    );
+    return;
+  }
+  read.done(null, proof, result);
+}
+
+function readTimeout(): NoriError {
+  return new NoriError('READ_TIMEOUT', { message: 'the read could not be proved fresh in time' });
+}

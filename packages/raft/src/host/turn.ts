@@ -1,0 +1,230 @@
+import { NoriError } from '../base/errors.ts';
+import { entryBytes } from '../codec/entry.ts';
+import { type Input, InputKind, type PersistedInput } from '../core/input.ts';
+import { type Message, MessageKind } from '../core/message.ts';
+import type { Clock, Timer } from '../ports/clock.ts';
+import type { Transport } from '../transport/transport.ts';
+import type { Wal } from '../wal/wal.ts';
+import { Deadlines } from './deadlines.ts';
+import type { Group } from './group.ts';
+import type { Narrator } from './narrator.ts';
+
+/** What one output asked for that waits for the disk. */
+interface AwaitsDisk {
+  readonly group: Group;
+  readonly receipt: PersistedInput | null;
+  readonly messages: readonly Message[];
+}
+
+const sweepMs = 50;
+
+/**
+ * One pass over everything that is ready: drain the inboxes, step, send, write once and sync once for all groups
+ * together, apply, answer. Whatever becomes ready meanwhile waits for the next pass.
+ */
+export class Turn {
+  /** Set while no group may act yet: a new cluster that has not met all its founders. */
+  held = false;
+  private readonly clock: Clock;
+  private readonly wal: Wal;
+  private readonly transport: Transport;
+  private readonly narrator: Narrator;
+  private readonly onDiskFailed: (error: NoriError) => void;
+  private readonly onSweep: (nowMs: number) => void;
+  private readonly deadlines = new Deadlines();
+  private readonly groups: (Group | undefined)[] = [];
+  private ready: Group[] = [];
+  private requested = false;
+  private stopped = false;
+  private timer: Timer | null = null;
+  private timerAtMs = Number.POSITIVE_INFINITY;
+  private sweepAtMs = 0;
+
+  constructor(parts: {
+    readonly clock: Clock;
+    readonly wal: Wal;
+    readonly transport: Transport;
+    readonly narrator: Narrator;
+    readonly onDiskFailed: (error: NoriError) => void;
+    /** Called every 50 ms or so while calls wait, to end those that have waited long enough. */
+    readonly onSweep: (nowMs: number) => void;
+  }) {
+    this.clock = parts.clock;
+    this.wal = parts.wal;
+    this.transport = parts.transport;
+    this.narrator = parts.narrator;
+    this.onDiskFailed = parts.onDiskFailed;
+    this.onSweep = parts.onSweep;
+  }
+
+  allocateSlot(): number {
+    return this.deadlines.allocate();
+  }
+
+  add(group: Group): void {
+    this.groups[group.slot] = group;
+    this.schedule(group);
+  }
+
+  remove(group: Group): void {
+    this.groups[group.slot] = undefined;
+    this.deadlines.release(group.slot);
+  }
+
+  /** The group has something to do. */
+  schedule(group: Group): void {
+    if (!group.scheduled) {
+      group.scheduled = true;
+      this.ready.push(group);
+    }
+    this.request();
+  }
+
+  /** A turn is wanted, be it only to send what is queued. */
+  request(): void {
+    if (this.requested || this.stopped) return;
+    this.requested = true;
+    this.clock.soon(() => this.run());
+  }
+
+  /** Lets the groups act at last. Their election timeouts start now, or all would campaign at once. */
+  release(): void {
+    this.held = false;
+    const nowMs = this.clock.nowMs();
+    for (const group of this.groups) {
+      if (group === undefined) continue;
+      group.restartElectionTimeout(nowMs);
+      this.schedule(group);
+    }
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.timer?.cancel();
+    this.timer = null;
+  }
+
+  private run(): void {
+    this.requested = false;
+    if (this.stopped) return;
+    const nowMs = this.clock.nowMs();
+    if (!this.held) this.pass(nowMs, this.clock.wallMs());
+    if (this.stopped) return;
+    if (nowMs >= this.sweepAtMs) {
+      this.sweepAtMs = nowMs + sweepMs;
+      this.onSweep(nowMs);
+    }
+    this.transport.flush();
+    this.armTimer();
+  }
+
+  private pass(nowMs: number, wallMs: number): void {
+    this.deadlines.due(nowMs, (slot) => this.enlist(this.groups[slot]));
+    const batch = this.ready;
+    this.ready = [];
+    for (const group of batch) {
+      group.scheduled = false;
+      this.guard(group, () => {
+        group.drain(nowMs, wallMs, this.admits);
+        group.passTime(nowMs, wallMs, !this.wal.full);
+      });
+    }
+    const awaiting: AwaitsDisk[] = [];
+    for (const group of batch) this.guard(group, () => this.carryOut(group, awaiting));
+    // The messages are on their way before the disk is asked: its write and theirs take place side by side.
+    this.transport.flush();
+    if (awaiting.length > 0) this.wal.flush((error) => this.onFlushed(awaiting, error));
+    for (const group of batch) {
+      this.guard(group, () => group.apply((error) => this.resume(group, error)));
+      this.deadlines.set(
+        group.slot,
+        group.halted === null ? group.deadlineMs(nowMs, wallMs) : Number.POSITIVE_INFINITY,
+      );
+      if (group.busy && group.halted === null) this.enlist(group);
+    }
+    if (this.ready.length > 0) this.request();
+  }
+
+  private enlist(group: Group | undefined): void {
+    if (group === undefined || group.scheduled) return;
+    group.scheduled = true;
+    this.ready.push(group);
+  }
+
+  /** Stages what the output wants durable, sends what may go, and notes what waits for the disk. */
+  private carryOut(group: Group, awaiting: AwaitsDisk[]): void {
+    const { output, raft } = group;
+    for (const note of output.notes) this.narrator.note(group.id, note);
+    for (const message of output.messages) this.transport.send(message.to, group.id, message);
+    if (output.hardState !== null) this.wal.setHardState(group.id, output.hardState);
+    if (output.persistFrom > 0) this.wal.append(group.id, raft.log.range(output.persistFrom, raft.log.lastIndex));
+    if (output.receipt !== null || output.messagesAfterPersist.length > 0) {
+      awaiting.push({ group, receipt: output.receipt, messages: [...output.messagesAfterPersist] });
+    }
+    group.settle();
+    output.reset();
+  }
+
+  private onFlushed(awaiting: readonly AwaitsDisk[], error: NoriError | null): void {
+    if (this.stopped) return;
+    if (error !== null) {
+      this.onDiskFailed(error);
+      return;
+    }
+    for (const { group, receipt, messages } of awaiting) {
+      if (group.halted !== null) continue;
+      for (const message of messages) this.transport.send(message.to, group.id, message);
+      if (receipt === null) continue;
+      group.push(receipt);
+      this.schedule(group);
+    }
+    this.request();
+  }
+
+  /** A slow batch of the state machine completed. */
+  private resume(group: Group, error: unknown): void {
+    if (this.stopped || group.halted !== null) return;
+    if (error === null) this.schedule(group);
+    else this.halt(group, error);
+  }
+
+  /** Entries for which the disk has no room are dropped, like a lost message: nothing was promised for them. */
+  private readonly admits = (input: Input): boolean => {
+    if (input.kind !== InputKind.message || input.message.kind !== MessageKind.append) return true;
+    if (input.message.entries.length === 0) return true;
+    let bytes = 0;
+    for (const entry of input.message.entries) bytes += entryBytes(entry);
+    return this.wal.roomFor(bytes);
+  };
+
+  /** A group that breaks stops alone: its host and the other groups go on. */
+  private guard(group: Group, act: () => void): void {
+    if (group.halted !== null) return;
+    try {
+      act();
+    } catch (error) {
+      this.halt(group, error);
+    }
+  }
+
+  halt(group: Group, cause: unknown): void {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const message = `group ${group.id} stopped on this node: ${why}`;
+    group.halted = new NoriError('APPLY_FAILED', { message, cause });
+    this.deadlines.set(group.slot, Number.POSITIVE_INFINITY);
+    this.narrator.logger?.error({ group: group.id, err: cause }, message);
+    this.narrator.tell({ scope: 'Storage', event: { type: 'GroupHalted', group: group.id, message: why } });
+    group.failAll(group.halted, new NoriError('APPLY_FAILED', { message, outcome: 'notApplied', cause }));
+  }
+
+  private armTimer(): void {
+    const next = Math.min(this.held ? Number.POSITIVE_INFINITY : this.deadlines.nextMs(), this.sweepAtMs);
+    if (this.timer !== null && this.timerAtMs <= next) return; // it wakes early enough; waking for nothing is harmless
+    this.timer?.cancel();
+    this.timerAtMs = next;
+    this.timer = this.clock.wakeAt(next, () => {
+      this.timer = null;
+      this.request();
+    });
+  }
+}

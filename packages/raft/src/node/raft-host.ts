@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto';
+import { Host, openStorage } from '../host/host.ts';
+import type { HostConfig, Ports } from '../host/options.ts';
+import { nodeClock } from './clock.ts';
+import { NodeDisk } from './disk.ts';
+import { FlockDirectoryLock } from './lock.ts';
+import { MemoryDisk } from './memory-disk.ts';
+import { nodeNetwork } from './network.ts';
+import { nodeRandom } from './random.ts';
+
+/** What `RaftHost.open` is told. All but `id` and `members` may be left out. */
+export interface RaftHostConfig extends Omit<HostConfig, 'directory' | 'clusterId'> {
+  /** Where the log lives. Left out: in memory, and gone with the process. */
+  readonly dataDir?: string;
+  /**
+   * Names the cluster. Nodes of clusters with another name, or other founding members, refuse each other.
+   * Default 'nori'.
+   */
+  readonly clusterName?: string;
+}
+
+/** A host on the real clock, disk and network of this machine. */
+export class RaftHost extends Host {
+  /**
+   * Opens the data directory, founds the cluster if it is empty and `bootstrap` is not false, recovers the log, and
+   * listens for peers.
+   *
+   * @throws NoriError CONFIG_INVALID, DATA_DIR_LOCKED, DATA_DIR_UNUSABLE, DATA_DIR_EMPTY, DATA_DIR_FOREIGN,
+   *   WAL_DAMAGED, FORMAT_TOO_NEW, ADDRESS_IN_USE, ADDRESS_INVALID.
+   */
+  static async open(config: RaftHostConfig): Promise<RaftHost> {
+    const { dataDir, clusterName = 'nori', ...rest } = config;
+    const ports = realPorts(dataDir === undefined);
+    const host = new RaftHost(
+      await openStorage(
+        {
+          ...rest,
+          bootstrap: rest.bootstrap ?? true,
+          directory: dataDir ?? 'memory',
+          clusterId: clusterIdOf(clusterName, Object.keys(config.members ?? {})),
+        },
+        ports,
+      ),
+      ports,
+    );
+    await host.start();
+    return host;
+  }
+}
+
+function realPorts(inMemory: boolean): Ports {
+  return {
+    clock: nodeClock(),
+    random: nodeRandom(),
+    network: nodeNetwork(),
+    disk: inMemory ? new MemoryDisk() : new NodeDisk(),
+    lock: inMemory
+      ? { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) }
+      : new FlockDirectoryLock(),
+  };
+}
+
+/** The same on every founding node, and on no node of another cluster. */
+function clusterIdOf(clusterName: string, founders: readonly string[]): Uint8Array {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([clusterName, [...founders].sort()]));
+  return new Uint8Array(hash.digest().subarray(0, 16));
+}
