@@ -1,0 +1,76 @@
+import { createRequire } from 'node:module';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { ConfigError } from '../config/settings.ts';
+import { addServeOptions, runServe } from './serve.ts';
+import { runStart, type StartOptions } from './start.ts';
+import { runStatus } from './status.ts';
+
+const exitRuntime = 1;
+const exitConfig = 2;
+
+const version = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
+
+// A pipe that nobody reads any more (`nori-kv status | head -1`, a dead supervisor) is no reason to crash.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+const program = new Command('nori-kv')
+  .description('A sharded, strongly consistent key-value store that every Redis client can use.')
+  .version(version)
+  .showHelpAfterError('(nori-kv --help shows what there is)')
+  .exitOverride();
+
+program
+  .command('start')
+  .description('run a local cluster, one process per node')
+  .option('--nodes <count>', 'how many nodes', wholeFrom(1, 99), 3)
+  .option('--shards <count>', 'how many shards', wholeFrom(1, 16_384), 8)
+  .option('--data <dir>', 'where the nodes keep their data and logs', './nori-data')
+  .option(
+    '--base-port <port>',
+    'RESP ports follow it; HTTP ports 100 and peer ports 200 above',
+    wholeFrom(1, 65_000),
+    7000,
+  )
+  .option('--routing <mode>', 'forward: any node serves any key; redirect: answer MOVED', 'forward')
+  .option('--no-restart', 'leave a node that dies dead')
+  .action((options: StartOptions) => runStart(options));
+
+addServeOptions(program.command('serve').description('run one node in the foreground')).action(
+  (flags: Record<string, unknown>) => runServe(flags, version),
+);
+
+program
+  .command('status')
+  .description('print the cluster as one of its nodes sees it')
+  .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
+  .action((options: { http: string }) => runStatus(options.http));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+  // A half-started server may still hold sockets open.
+  setTimeout(() => process.exit(), 1000).unref();
+}
+
+/** One line about what went wrong, and the exit code that goes with it. */
+function report(error: unknown): number {
+  // Commander has printed its own message already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitConfig;
+  const { message, remedy, code } = error as { message?: string; remedy?: string; code?: string };
+  const line = `${message ?? String(error)}${remedy === undefined ? '' : `; ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ');
+  process.stderr.write(`nori-kv: ${line}\n`);
+  return error instanceof ConfigError || code === 'CONFIG_INVALID' || code === 'ADDRESS_INVALID'
+    ? exitConfig
+    : exitRuntime;
+}
+
+function wholeFrom(smallest: number, largest: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < smallest || value > largest) {
+      throw new InvalidArgumentError(`It must be a whole number from ${smallest} to ${largest}.`);
+    }
+    return value;
+  };
+}

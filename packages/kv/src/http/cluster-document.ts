@@ -1,0 +1,54 @@
+import type { ClusterView } from '../router/topology.ts';
+
+/** What `/v1/cluster` answers: the cluster as the node `self` sees it. */
+export interface ClusterDocument {
+  readonly self: string;
+  readonly nodes: readonly {
+    readonly id: string;
+    readonly resp: string | null;
+    readonly http: string | null;
+    readonly peer: string;
+    readonly alive: boolean;
+  }[];
+  readonly shards: readonly ShardDocument[];
+}
+
+export interface ShardDocument {
+  readonly id: number;
+  readonly group: number;
+  readonly slots: readonly [from: number, to: number];
+  readonly leader: string | null;
+  readonly term: number;
+  readonly commit: number;
+  readonly applied: number;
+  readonly lastIndex: number;
+  readonly persistedIndex: number;
+  /** What this node is in the shard. */
+  readonly role: string;
+  readonly members: readonly string[];
+  readonly halted: string | null;
+  readonly digest?: string;
+}
+
+/** `digestOf` is asked per shard, or left out: a digest is of this node's own state. */
+export function clusterDocument(view: ClusterView, digestOf?: (shard: number) => string): ClusterDocument {
+  return {
+    self: view.self.id,
+    nodes: view.nodes.map(({ id, resp, http, peer, alive }) => ({ id, resp, http, peer, alive })),
+    shards: view.shards.map(({ shard, slots, leader, members, status }) => ({
+      id: shard,
+      group: status.group,
+      slots,
+      leader,
+      term: status.term,
+      commit: status.commit,
+      applied: status.applied,
+      lastIndex: status.lastIndex,
+      persistedIndex: status.persistedIndex,
+      role: status.role,
+      members,
+      halted: status.halted,
+      ...(digestOf === undefined ? {} : { digest: digestOf(shard) }),
+    })),
+  };
+}

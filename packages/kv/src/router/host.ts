@@ -1,0 +1,21 @@
+import type { Consistency, ExecuteDone, GroupId, GroupStatus, HostPeerStatus, HostStatus, ReadDone } from 'nori-raft';
+
+/** The part of RaftHost that the server uses, so that its tests can put a small fake in its place. */
+export interface KvHost {
+  submit(
+    group: GroupId,
+    command: Uint8Array,
+    options: { readonly timeoutMs: number; readonly forward: boolean },
+    done: ExecuteDone,
+  ): void;
+  query(
+    group: GroupId,
+    query: Uint8Array,
+    options: { readonly consistency: Consistency; readonly timeoutMs: number; readonly forward: boolean },
+    done: ReadDone,
+  ): void;
+  groupStatus(group: GroupId): GroupStatus;
+  status(): HostStatus;
+  peers(): readonly HostPeerStatus[];
+  transferLeadership(group: GroupId, to: string | null): Promise<void>;
+}

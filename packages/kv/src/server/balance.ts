@@ -1,0 +1,80 @@
+import type { GroupStatus } from 'nori-raft';
+import type { KvHost } from '../router/host.ts';
+import type { ShardMap } from '../router/shards.ts';
+import type { Logger } from './logger.ts';
+
+const roundMs = 2000;
+/** A node must have been connected this long before it is given anything to lead. */
+const settledMs = 4000;
+/** How far behind a successor's log may be, in entries: it must catch up before it can lead. */
+const behindMax = 1000;
+
+/**
+ * Spreads the leaders of the shards over the nodes: shard i belongs to member i mod n, in the order of their names. A
+ * leader elsewhere hands over when that member is well, one shard per round, so that a restart or a first election does
+ * not leave all the work on one node.
+ */
+export class Balancer {
+  readonly #host: KvHost;
+  readonly #map: ShardMap;
+  readonly #logger: Logger;
+  readonly #timer: ReturnType<typeof setInterval>;
+  readonly #connectedSince: Map<string, number> = new Map();
+  #busy = false;
+
+  constructor(host: KvHost, map: ShardMap, logger: Logger) {
+    this.#host = host;
+    this.#map = map;
+    this.#logger = logger;
+    this.#timer = setInterval(() => this.#round(), roundMs);
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #round(): void {
+    this.#noteConnections(performance.now());
+    if (this.#busy) return;
+    for (let shard = 0; shard < this.#map.count; shard += 1) {
+      const status = this.#host.groupStatus(this.#map.groupOf(shard));
+      if (status.role !== 'leader') continue;
+      const preferred = preferredLeader(shard, status);
+      const peer = status.peers.find(({ id }) => id === preferred);
+      if (preferred === null || peer === undefined || status.lastIndex - peer.matchIndex > behindMax) continue;
+      if (!this.#isSettled(preferred, performance.now())) continue;
+      this.#handOver(shard, preferred);
+      return;
+    }
+  }
+
+  #handOver(shard: number, to: string): void {
+    this.#busy = true;
+    this.#logger.info({ shard, to }, 'handing leadership over to balance the nodes');
+    this.#host
+      .transferLeadership(this.#map.groupOf(shard), to)
+      .catch((error: unknown) => this.#logger.warn({ shard, to, error: String(error) }, 'the handover failed'))
+      .finally(() => {
+        this.#busy = false;
+      });
+  }
+
+  #noteConnections(nowMs: number): void {
+    for (const peer of this.#host.peers()) {
+      if (!peer.connected) this.#connectedSince.delete(peer.id);
+      else if (!this.#connectedSince.has(peer.id)) this.#connectedSince.set(peer.id, nowMs);
+    }
+  }
+
+  #isSettled(id: string, nowMs: number): boolean {
+    const since = this.#connectedSince.get(id);
+    return since !== undefined && nowMs - since >= settledMs;
+  }
+}
+
+/** The voter that should lead a shard when all are well; null when there are none. */
+export function preferredLeader(shard: number, status: Pick<GroupStatus, 'voters'>): string | null {
+  const voters = [...status.voters].sort();
+  return voters[shard % Math.max(1, voters.length)] ?? null;
+}

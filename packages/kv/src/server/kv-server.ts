@@ -1,0 +1,229 @@
+import { type Meter, NoriError, type Observer, RaftHost } from 'nori-raft';
+import { type PromClient, prometheusMeter } from 'nori-raft/prometheus';
+import promClient from 'prom-client';
+import { ConfigError, type Settings } from '../config/settings.ts';
+import { createHttpApp } from '../http/app.ts';
+import { HttpServer } from '../http/http-server.ts';
+import type { KvHost } from '../router/host.ts';
+import { Router } from '../router/router.ts';
+import { type Announced, type ClusterView, clusterView, splitAddress } from '../router/topology.ts';
+import { KvStateMachine } from '../state/kv-state-machine.ts';
+import { Balancer } from './balance.ts';
+import type { Logger } from './logger.ts';
+import { type NodeContext, type ServerStats, serverStats } from './node-context.ts';
+import { Refusals } from './refusals.ts';
+import { RespServer } from './resp-server.ts';
+import { readShardCount, writeShardCount } from './shard-count.ts';
+
+const shardsDefault = 8;
+/** What an entry holds beside the key and the value of a plain SET: options, and the frame around them. */
+const commandOverheadBytes = 65_536;
+
+/** A running host, as much of it as the server needs beside routing. */
+export interface OpenedHost extends KvHost {
+  createGroup(options: { readonly group: number; readonly stateMachine: KvStateMachine }): Promise<unknown>;
+  close(options: { readonly handover: boolean }): Promise<void>;
+  onFailed: ((error: NoriError) => void) | null;
+  onRefused: ((peer: string, error: NoriError) => void) | null;
+}
+
+export interface KvServerOptions {
+  readonly version: string;
+  readonly logger: Logger;
+  /** The node cannot go on. Called at most once; the server is not closed. */
+  readonly onFatal: (error: NoriError) => void;
+  /** For tests: puts another host in RaftHost's place. */
+  readonly openHost?: (
+    settings: Settings,
+    announced: Announced,
+    meter: Meter,
+    observer: Observer,
+  ) => Promise<OpenedHost>;
+}
+
+/** One node of nori-kv: the Raft host, the RESP port and the HTTP port. */
+export class KvServer implements NodeContext {
+  readonly id: string;
+  readonly version: string;
+  readonly settings: Settings;
+  readonly startedAtMs: number = Date.now();
+  readonly password: string | null;
+  readonly limits: NodeContext['limits'];
+  readonly clientsMax: number;
+  readonly clientIdleMs: number;
+  readonly stats: ServerStats = serverStats();
+  readonly registry: promClient.Registry = new promClient.Registry();
+  announced: Announced = { resp: '', http: '' };
+  router: Router | null = null;
+  /** Why the node cannot go on, or null. */
+  failure: NoriError | null = null;
+  readonly stateMachines: KvStateMachine[] = [];
+  readonly #logger: Logger;
+  readonly #options: KvServerOptions;
+  readonly #resp: RespServer;
+  readonly #http: HttpServer;
+  #host: OpenedHost | null = null;
+  #balancer: Balancer | null = null;
+  #closing: Promise<void> | null = null;
+
+  /** Resolves when the node serves; leaders may still have to be found. Throws a ConfigError or a NoriError. */
+  static async start(settings: Settings, options: KvServerOptions): Promise<KvServer> {
+    const server = new KvServer(settings, options);
+    try {
+      await server.#open();
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  private constructor(settings: Settings, options: KvServerOptions) {
+    this.id = settings.id;
+    this.settings = settings;
+    this.version = options.version;
+    this.password = settings.password ?? null;
+    this.limits = { keyBytesMax: settings.keyBytesMax, valueBytesMax: settings.valueBytesMax };
+    this.clientsMax = settings.clientsMax;
+    this.clientIdleMs = settings.clientIdleMs;
+    this.#logger = options.logger;
+    this.#options = options;
+    this.#resp = new RespServer(this);
+    this.#http = new HttpServer(createHttpApp(this).fetch);
+  }
+
+  /** Null while the host is still reading its log. */
+  get host(): KvHost | null {
+    return this.#host;
+  }
+
+  view(): ClusterView | null {
+    return this.router === null ? null : clusterView(this.router.host, this.router.map, this.announced);
+  }
+
+  clients(): RespServer['connections'] {
+    return this.#resp.connections;
+  }
+
+  keyCount(): number {
+    let count = 0;
+    for (const machine of this.stateMachines) count += machine.count;
+    return count;
+  }
+
+  /** Answers what is in flight, hands leadership over, and lets go of disk and ports. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #open(): Promise<void> {
+    const { settings } = this;
+    const stored = readShardCount(settings.dataDir);
+    const shards = settings.shards ?? stored ?? shardsDefault;
+    if (stored !== null && stored !== shards) {
+      throw new ConfigError(
+        `the data directory ${settings.dataDir} was founded with ${stored} shards, not ${shards}: start with --shards ${stored}`,
+      );
+    }
+    // The ports first: one that is in use must not cost the node its place in the cluster.
+    const respPort = await this.#resp.listen(settings.resp);
+    const httpPort = await this.#http.listen(settings.http);
+    this.announced = {
+      resp: settings.announceResp ?? this.#reachable(settings.resp, respPort),
+      http: settings.announceHttp ?? this.#reachable(settings.http, httpPort),
+    };
+    promClient.collectDefaultMetrics({ register: this.registry });
+    const open = this.#options.openHost ?? ((...details) => this.#openRaftHost(shards, ...details));
+    const host = await open(
+      settings,
+      this.announced,
+      prometheusMeter(promClient as unknown as PromClient, this.registry),
+      this.#observer(),
+    );
+    this.#host = host;
+    host.onFailed = (error) => this.#fail(error);
+    const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
+    host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
+    if (stored === null) writeShardCount(settings.dataDir, shards);
+    for (let shard = 0; shard < shards; shard += 1) {
+      const stateMachine = new KvStateMachine();
+      this.stateMachines.push(stateMachine);
+      await host.createGroup({ group: shard + 1, stateMachine });
+    }
+    this.router = new Router(host, {
+      shards,
+      routing: settings.routing,
+      commandTimeoutMs: settings.commandTimeoutMs,
+      respAddressOf: (id) => this.#respAddressOf(id),
+    });
+    if (settings.balance) this.#balancer = new Balancer(host, this.router.map, this.#logger);
+    const { resp, http } = this.announced;
+    this.#logger.info({ resp, http, peer: host.status().address, shards, routing: settings.routing }, 'serving');
+  }
+
+  async #openRaftHost(
+    shards: number,
+    settings: Settings,
+    announced: Announced,
+    meter: Meter,
+    observer: Observer,
+  ): Promise<OpenedHost> {
+    const host = await RaftHost.open({
+      id: settings.id,
+      dataDir: settings.dataDir,
+      listen: settings.peer,
+      members: settings.members,
+      clusterName: settings.clusterName,
+      bootstrap: settings.bootstrap,
+      attributes: { resp: announced.resp, http: announced.http, shards: String(shards) },
+      heartbeatMs: settings.heartbeatMs,
+      electionTimeoutMs: settings.electionTimeoutMs,
+      commitTimeoutMs: settings.commandTimeoutMs,
+      commandBytesMax: settings.keyBytesMax + settings.valueBytesMax + commandOverheadBytes,
+      meter,
+      observer,
+      logger: this.#logger,
+    });
+    return host as unknown as OpenedHost;
+  }
+
+  #respAddressOf(id: string): string | null {
+    if (id === this.id) return this.announced.resp;
+    return this.#host?.peers().find((peer) => peer.id === id)?.attributes['resp'] ?? null;
+  }
+
+  /** Clients cannot connect to 0.0.0.0: they are given the host under which the other nodes know this one. */
+  #reachable(address: string, port: number): string {
+    const { host } = splitAddress(address);
+    const member = this.settings.members[this.id];
+    const wildcard = host === '0.0.0.0' || host === '::' || host === '';
+    const reachable = wildcard && member !== undefined ? splitAddress(member).host : host;
+    return reachable.includes(':') ? `[${reachable}]:${port}` : `${reachable}:${port}`;
+  }
+
+  #observer(): Observer {
+    return {
+      onEvent: ({ scope, event }) => {
+        if (event.type === 'DiskFull' || event.type === 'GroupHalted' || event.type === 'DiskFailed') {
+          this.#logger.error({ scope, ...event }, event.type);
+        } else if (event.type !== 'VoteReq' && event.type !== 'VoteGranted') {
+          this.#logger.info({ scope, ...event }, event.type);
+        }
+      },
+    };
+  }
+
+  #fail(error: NoriError): void {
+    if (this.failure !== null || this.#closing !== null) return;
+    this.failure = error;
+    this.#options.onFatal(error);
+  }
+
+  async #close(): Promise<void> {
+    this.#balancer?.stop();
+    await this.#resp.close();
+    await this.#host?.close({ handover: true });
+    await this.#http.close();
+  }
+}

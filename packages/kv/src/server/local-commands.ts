@@ -1,0 +1,236 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { commandReply } from '../commands/command-reply.ts';
+import type { CommandSpec } from '../commands/command-table.ts';
+import { slotOf } from '../commands/key-slot.ts';
+import type { Protocol, Reply } from '../resp/reply.ts';
+import { redisIdOf } from '../router/topology.ts';
+import { clientReply } from './client-command.ts';
+import { clientNameError, isClientName } from './client-name.ts';
+import { clusterInfoText, clusterNodesText, clusterShards, clusterSlots } from './cluster-text.ts';
+import { configReply } from './config-command.ts';
+import { infoText, redisVersion } from './info-text.ts';
+import type { Connection } from './connection.ts';
+import type { NodeContext } from './node-context.ts';
+
+/** A local command that has to ask a group after all, as another command. */
+export interface DatabaseRequest {
+  readonly database: Buffer[];
+}
+
+export function isDatabaseRequest(reply: Reply | DatabaseRequest): reply is DatabaseRequest {
+  return typeof reply === 'object' && reply !== null && 'database' in reply;
+}
+
+const ok: Reply = { simple: 'OK' };
+
+const textAt = (args: readonly Buffer[], at: number): string => args[at]?.toString('utf8', 0, 1024) ?? '';
+const wordAt = (args: readonly Buffer[], at: number): string => textAt(args, at).toLowerCase();
+
+/** Commands this node answers by itself. Arity and subcommand were checked. */
+export function localReply(
+  spec: CommandSpec,
+  args: Buffer[],
+  client: Connection,
+  context: NodeContext,
+): Reply | DatabaseRequest {
+  switch (spec.name) {
+    case 'ping':
+      if (args.length > 2) return { error: "ERR wrong number of arguments for 'ping' command" };
+      return args[1] ?? { simple: 'PONG' };
+    case 'echo':
+      return args[1] as Buffer;
+    case 'hello':
+      return hello(args, client, context);
+    case 'auth':
+      return auth(args, client, context);
+    case 'select':
+      return select(textAt(args, 1));
+    case 'quit':
+      client.closeAfterReplies();
+      return ok;
+    case 'reset':
+      return reset(client, context);
+    case 'readonly':
+      client.readOnly = true;
+      return ok;
+    case 'readwrite':
+      client.readOnly = false;
+      return ok;
+    case 'asking':
+      client.asking = true;
+      return ok;
+    case 'wait':
+      return wait(args, context);
+    case 'info':
+      return {
+        verbatim: infoText(
+          args.slice(1).map((section) => section.toString('latin1').toLowerCase()),
+          context,
+        ),
+      };
+    case 'command':
+      return commandReply(args);
+    case 'client':
+      return clientReply(args, client, context);
+    case 'config':
+      return configReply(args, context);
+    case 'cluster':
+      return cluster(args, context);
+    default:
+      return { error: `ERR ${spec.name} is not supported` };
+  }
+}
+
+/** `HELLO [2|3 [AUTH user password] [SETNAME name]]`. Nothing changes when any part is refused. */
+function hello(args: Buffer[], client: Connection, context: NodeContext): Reply {
+  let protocol: Protocol = client.protocol;
+  if (args.length > 1) {
+    const asked = textAt(args, 1);
+    if (!/^\d+$/.test(asked)) return { error: 'ERR Protocol version is not an integer or out of range' };
+    if (asked !== '2' && asked !== '3') return { error: 'NOPROTO unsupported protocol version' };
+    protocol = asked === '2' ? 2 : 3;
+  }
+  let authenticated = client.authenticated;
+  let { name } = client;
+  for (let at = 2; at < args.length; ) {
+    const option = wordAt(args, at);
+    if (option === 'auth' && at + 2 < args.length) {
+      if (!passwordMatches(args[at + 1] as Buffer, args[at + 2] as Buffer, context)) return wrongPassword(client);
+      authenticated = true;
+      at += 3;
+    } else if (option === 'setname' && at + 1 < args.length) {
+      name = textAt(args, at + 1);
+      at += 2;
+    } else return { error: `ERR Syntax error in HELLO option '${textAt(args, at).slice(0, 64)}'` };
+  }
+  if (!authenticated) {
+    return {
+      error:
+        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time',
+    };
+  }
+  if (!isClientName(name)) return { error: clientNameError };
+  authenticate(client);
+  client.protocol = protocol;
+  client.name = name;
+  return {
+    map: [
+      ['server', 'redis'],
+      ['version', redisVersion],
+      ['proto', protocol],
+      ['id', client.clientId],
+      ['mode', 'cluster'],
+      ['role', 'master'],
+      ['modules', []],
+    ],
+  };
+}
+
+function auth(args: Buffer[], client: Connection, context: NodeContext): Reply {
+  if (args.length > 3) return { error: 'ERR syntax error' };
+  if (context.password === null) {
+    return {
+      error:
+        'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
+    };
+  }
+  const user = args.length === 3 ? (args[1] as Buffer) : Buffer.from('default');
+  if (!passwordMatches(user, args.at(-1) as Buffer, context)) return wrongPassword(client);
+  authenticate(client);
+  return ok;
+}
+
+const digestOf = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
+
+/** Takes the same time whatever was guessed: digests of equal length are compared, to their end. */
+function passwordMatches(user: Buffer, password: Buffer, context: NodeContext): boolean {
+  if (context.password === null) return true;
+  const equal = timingSafeEqual(digestOf(password), digestOf(Buffer.from(context.password)));
+  return equal && user.toString('latin1') === 'default';
+}
+
+const wrongPasswordsMax = 10;
+const wrongPasswords = new WeakMap<Connection, number>();
+
+/** Guessing goes on a new connection after a few tries: each costs a handshake. */
+function wrongPassword(client: Connection): Reply {
+  const tries = (wrongPasswords.get(client) ?? 0) + 1;
+  wrongPasswords.set(client, tries);
+  if (tries >= wrongPasswordsMax) client.closeAfterReplies();
+  return { error: 'WRONGPASS invalid username-password pair or user is disabled.' };
+}
+
+function authenticate(client: Connection): void {
+  client.authenticated = true;
+  client.parser.authenticated = true;
+}
+
+function select(index: string): Reply {
+  if (!/^-?\d+$/.test(index)) return { error: 'ERR value is not an integer or out of range' };
+  if (index === '0') return ok;
+  return { error: 'ERR SELECT is not allowed in cluster mode' };
+}
+
+function reset(client: Connection, context: NodeContext): Reply {
+  client.protocol = 2;
+  client.name = '';
+  client.readOnly = false;
+  client.asking = false;
+  client.authenticated = context.password === null;
+  client.parser.authenticated = client.authenticated;
+  return { simple: 'RESET' };
+}
+
+/**
+ * How many replicas hold what this connection wrote. Every write it was answered is on a majority of the voters, so
+ * that many, without the leader, can be promised at once; more are not waited for.
+ */
+function wait(args: readonly Buffer[], context: NodeContext): Reply {
+  if (!/^-?\d{1,15}$/.test(textAt(args, 1)) || !/^-?\d{1,15}$/.test(textAt(args, 2))) {
+    return { error: 'ERR value is not an integer or out of range' };
+  }
+  const voters = context.router?.host.groupStatus(1).voters.length ?? 1;
+  return Math.floor(voters / 2);
+}
+
+function cluster(args: readonly Buffer[], context: NodeContext): Reply | DatabaseRequest {
+  const view = context.view();
+  const map = context.router?.map;
+  switch (wordAt(args, 1)) {
+    case 'keyslot':
+      return slotOf(args[2] as Buffer);
+    case 'myid':
+    case 'myshardid':
+      return redisIdOf(context.id);
+    case 'countkeysinslot':
+      return slotCommand('nori.countkeysinslot', args);
+    case 'getkeysinslot':
+      return slotCommand('nori.getkeysinslot', args);
+    case 'help':
+      return [
+        'CLUSTER <subcommand> [<arg> ...]. Subcommands are:',
+        'COUNTKEYSINSLOT <slot>, GETKEYSINSLOT <slot> <count>, INFO, KEYSLOT <key>, MYID, MYSHARDID, NODES, SHARDS, SLOTS',
+      ];
+    default:
+  }
+  if (view === null || map === undefined) return { error: 'LOADING the node is reading its log; try again shortly' };
+  switch (wordAt(args, 1)) {
+    case 'info':
+      return { verbatim: clusterInfoText(view, map) };
+    case 'nodes':
+      return { verbatim: clusterNodesText(view, map) };
+    case 'shards':
+      return clusterShards(view);
+    case 'slots':
+      return clusterSlots(view);
+    default:
+      return { error: 'ERR unknown CLUSTER subcommand' };
+  }
+}
+
+function slotCommand(name: string, args: readonly Buffer[]): Reply | DatabaseRequest {
+  const slot = textAt(args, 2);
+  if (!/^\d{1,5}$/.test(slot) || Number(slot) > 16_383) return { error: 'ERR Invalid or out of range slot' };
+  if (args.length > 3 && !/^\d{1,9}$/.test(textAt(args, 3))) return { error: 'ERR Invalid number of keys' };
+  return { database: [Buffer.from(name), ...args.slice(2)] };
+}
