@@ -17,6 +17,8 @@ export function onAppend(raft: RaftState, append: AppendRequest, nowMs: number, 
     return;
   }
   takeEntries(raft, append, output);
+  // The entries may have made this node a voter: from now on it keeps an eye on its leader.
+  if (raft.electionDeadlineMs === Number.POSITIVE_INFINITY) raft.resetElectionDeadline(nowMs);
   const matchIndex = append.prevIndex + append.entries.length;
   const commit = Math.min(append.commit, matchIndex);
   if (commit > log.commit) {
@@ -63,14 +65,19 @@ function reject(raft: RaftState, append: AppendRequest, nowMs: number, output: O
   send(raft, replyTo(raft, append, answer, nowMs), output);
 }
 
-/** Tells a leader of an earlier term that its time is over; it is vouched for nothing. */
+/**
+ * Tells a leader of an earlier term that its time is over. Vouches for nothing: the reply is of this term, and its
+ * receiver may lead this term by now, in a new life whose rounds and clock began anew. An echo would confirm a read
+ * it was never asked about.
+ */
 export function refuseStaleAppend(raft: RaftState, append: AppendRequest, nowMs: number, output: Output): void {
-  send(raft, replyTo(raft, append, { accepted: false, matchIndex: append.prevIndex }, nowMs), output);
+  const unstamped = { from: append.from, sentMs: 0, round: 0 };
+  send(raft, replyTo(raft, unstamped, { accepted: false, matchIndex: append.prevIndex }, nowMs), output);
 }
 
 function replyTo(
   raft: RaftState,
-  append: AppendRequest,
+  append: Pick<AppendRequest, 'from' | 'sentMs' | 'round'>,
   answer: {
     readonly accepted: boolean;
     readonly matchIndex: Index;

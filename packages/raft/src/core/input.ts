@@ -43,7 +43,8 @@ export interface ReadInput {
 
 /**
  * A receipt. `Output.receipt` holds it when there is something to make durable; the caller hands it back, unchanged,
- * once everything of that output is. Receipts may come late and in any order, but never before their bytes are safe.
+ * once everything of that output, and of all outputs before it, is. Receipts may come late and in any order, but never
+ * before their bytes are safe.
  */
 export interface PersistedInput {
   readonly kind: typeof InputKind.persisted;

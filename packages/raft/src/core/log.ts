@@ -112,9 +112,15 @@ export class Log {
    * still match. Skips whole terms at once, where the paper steps back entry by entry (thesis 3.5, end).
    */
   lastIndexOfTermAtMost(index: Index, term: Term): Index {
-    let at = Math.min(index, this.lastIndex);
-    while (at > this.base.index && (this.termAt(at) as Term) > term) at -= 1;
-    return at;
+    let low = this.base.index;
+    let high = Math.min(index, this.lastIndex);
+    // Terms never go down along the log, so halving finds the place.
+    while (low < high) {
+      const middle = low + ((high - low + 1) >> 1);
+      if ((this.termAt(middle) as Term) <= term) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   /** Drops the entries through `index`, which a snapshot covers. */

@@ -38,11 +38,14 @@ export type Note =
  * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what
  * has gathered, then calls `reset`. The order to obey: send `messages`; make hard state and entries durable together;
  * send `messagesAfterPersist`; hand `receipt` back as an input. Applying up to `commit` may start at once.
+ *
+ * Outputs become durable in the order they were made. So an output whose messages wait for the disk waits for all that
+ * earlier outputs asked to persist too, even when it has nothing to persist itself.
  */
 export class Output {
   /** To send at once. */
   readonly messages: Message[] = [];
-  /** To send only when the hard state and entries of this output are durable. */
+  /** To send only when the hard state and entries of this output, and of all outputs before it, are durable. */
   readonly messagesAfterPersist: Message[] = [];
   /** To make durable, or null when it has not changed. */
   hardState: HardState | null = null;

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Output, RefusalCode } from './output.ts';
 import { committedIndex } from './quorum.ts';
-import { broadcastHeartbeat, leaderStateOf } from './replication.ts';
+import { broadcastRound, leaderStateOf } from './replication.ts';
 import type { RaftState } from './state.ts';
 import type { NodeId } from './types.ts';
 
@@ -24,7 +24,7 @@ export function beginRound(raft: RaftState, nowMs: number, output: Output): void
   raft.round += 1;
   leader.roundInFlight = { round: raft.round, readIds: leader.waitingReads, index: raft.log.commit };
   leader.waitingReads = [];
-  if (!releaseReads(raft, output)) broadcastHeartbeat(raft, nowMs, output);
+  if (!releaseReads(raft, output)) broadcastRound(raft, nowMs, output);
 }
 
 /** Releases the round on its way if a quorum confirmed it. */

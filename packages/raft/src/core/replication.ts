@@ -80,6 +80,14 @@ export function broadcastHeartbeat(raft: RaftState, nowMs: number, output: Outpu
   }
 }
 
+/**
+ * Asks everyone to confirm the newest round of reads. Not a heartbeat: rounds may follow each other at the pace of the
+ * network, and would allow a dead follower a probe each, or put off the heartbeat that repeats a lost one.
+ */
+export function broadcastRound(raft: RaftState, nowMs: number, output: Output): void {
+  for (const [to, progress] of leaderStateOf(raft).progress) sendEmptyAppend(raft, { to, progress }, nowMs, output);
+}
+
 /** Tells the followers of a commit index they have not heard (DESIGN: so that little is in doubt when a leader dies). */
 export function sendCommitNotices(raft: RaftState, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
@@ -156,11 +164,12 @@ function onRejected(raft: RaftState, follower: Follower, reply: AppendReply, now
   else sendEmptyAppend(raft, follower, nowMs, output);
 }
 
-/** The link was cut or made anew: start over from what is certain. */
+/** The link was cut or made anew: start over from what is certain, or go on looking for it. */
 export function onLinkReset(raft: RaftState, peer: NodeId, nowMs: number, output: Output): void {
   const progress = leaderStateOf(raft).progress.get(peer);
   if (progress === undefined) return;
-  progress.becomeProbe(progress.matchIndex + 1);
+  // A probe stays where it is: nothing may be known to match yet, and then starting over would mean the whole log.
+  progress.becomeProbe(progress.state === ProgressState.probe ? progress.nextIndex : progress.matchIndex + 1);
   if (progress.nextIndex <= raft.log.lastIndex) replicateTo(raft, { to: peer, progress }, nowMs, output);
   else sendEmptyAppend(raft, { to: peer, progress }, nowMs, output);
 }

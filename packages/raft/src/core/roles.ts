@@ -21,7 +21,10 @@ export function becomeFollower(
     refuseReads(raft, raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER', to.leaderId, output);
     output.notes.push({ kind: 'steppedDown', term: raft.term, reason: to.reason });
   }
-  if (to.term > raft.term) setHardState(raft, { term: to.term, votedFor: null }, output);
+  if (to.term > raft.term) {
+    setHardState(raft, { term: to.term, votedFor: null }, output);
+    setLeader(raft, null, output); // the same node may lead again, but that is another election
+  }
   raft.leader = null;
   raft.votes.clear();
   setLeader(raft, to.leaderId, output);

@@ -1,0 +1,268 @@
+import { assert } from '../../src/base/assert.ts';
+import { Prng } from '../../src/base/prng.ts';
+import { utf8 } from '../../src/base/text.ts';
+import { EntryKind, InputKind, type Message, type NodeId, Role } from '../../src/core/index.ts';
+import { Checker } from './checker.ts';
+import { calm, Cluster, type Core, productionCore, type SimNode, type Weather } from './cluster.ts';
+
+/** How rough a run is: drawn from its seed, so that some runs are calm and some are terrible. */
+interface Roughness {
+  readonly lossPerMille: number;
+  readonly duplicatePerMille: number;
+  readonly latePerMille: number;
+  readonly delayMsMax: number;
+  readonly writeMsMax: number;
+  readonly receiptLagPerMille: number;
+  readonly gatherPerMille: number;
+  /** Mean time between faults. */
+  readonly faultEveryMs: number;
+  readonly clientEveryMs: number;
+}
+
+export interface RunReport {
+  readonly checker: Checker;
+  readonly steps: number;
+}
+
+export interface RunOptions {
+  readonly steps?: number;
+  readonly core?: Core;
+}
+
+/** One random history from one seed: faults, then healing, with every promise checked after every step. */
+export function runSeed(seed: number, { steps = 1_500, core = productionCore }: RunOptions = {}): RunReport {
+  const run = new RandomRun(seed, core);
+  run.suffer(steps);
+  run.recover();
+  return { checker: run.checker, steps: run.cluster.steps };
+}
+
+class RandomRun {
+  readonly checker = new Checker();
+  readonly cluster: Cluster;
+  private readonly prng: Prng;
+  private readonly roughness: Roughness;
+  private readonly cuts: Set<string> = new Set();
+  private readonly ids: readonly NodeId[];
+  private nextReadId = 1;
+  private nextProposalId = 1;
+  private healed = false;
+
+  constructor(seed: number, core: Core) {
+    this.prng = new Prng(seed);
+    const { prng } = this;
+    const voters = names('n', pick(prng, [1, 2, 3, 3, 3, 3, 5, 5]));
+    const learners = names('l', pick(prng, [0, 0, 0, 1, 2]));
+    const small = prng.between(0, 2) === 0;
+    this.roughness = {
+      lossPerMille: pick(prng, [0, 0, 20, 100, 300]),
+      duplicatePerMille: pick(prng, [0, 20, 200]),
+      latePerMille: pick(prng, [0, 5, 50]),
+      delayMsMax: pick(prng, [2, 20, 20, 150]),
+      writeMsMax: pick(prng, [1, 10, 100, 700]),
+      receiptLagPerMille: pick(prng, [0, 100]),
+      gatherPerMille: pick(prng, [0, 300]),
+      faultEveryMs: pick(prng, [150, 500, 2_000]),
+      clientEveryMs: pick(prng, [10, 40, 150]),
+    };
+    this.cluster = new Cluster({
+      voters,
+      learners,
+      seed: prng.uint32(),
+      core,
+      weather: this.weather(),
+      watchers: [this.checker],
+      options: small
+        ? { appendBytesMax: 90, inflightMessagesMax: 2, inflightBytesMax: 150, uncommittedBytesMax: 400 }
+        : { appendBytesMax: 400 },
+    });
+    this.ids = [...this.cluster.nodes.keys()];
+    this.checker.watch(this.cluster);
+    this.planClient();
+    this.planFault();
+  }
+
+  suffer(steps: number): void {
+    while (this.cluster.steps < steps && this.cluster.nowMs < 600_000) this.cluster.runOne();
+  }
+
+  /** Once the faults end: one leader, a fresh commit that reaches everyone, and every new read answered. */
+  recover(): void {
+    const { cluster, checker } = this;
+    this.healed = true;
+    this.cuts.clear();
+    cluster.weather = { ...calm };
+    for (const node of cluster.nodes.values()) {
+      if (!node.up) cluster.restart(node);
+      cluster.resumeDisk(node);
+      node.pausedUntilMs = 0;
+    }
+    cluster.runFor(6_000);
+    const leader = this.leaderOfAll();
+    assert(leader !== null, 'liveness: after healing everyone knows one leader');
+    const { term } = leader.raft;
+    const before = checker.acceptedProposals;
+    this.propose(leader, 1);
+    const reads = [...cluster.nodes.values()].map((node) => this.read(node));
+    cluster.runFor(1_500);
+    assert(checker.acceptedProposals === before + 1, 'liveness: after healing a proposal is accepted');
+    assert(leader.raft.term === term && leader.raft.role === Role.leader, 'liveness: a leader in calm stays in office');
+    for (const node of cluster.nodes.values()) {
+      const { log } = node.raft;
+      assert(log.commit === leader.raft.log.lastIndex, 'liveness: after healing every node commits all');
+      assert(log.applied === log.commit, 'liveness: what is committed is applied');
+      assert(log.persistedIndex === log.lastIndex, 'liveness: what is committed is durable');
+    }
+    for (const id of reads) {
+      assert(checker.released.has(id) || checker.refused.has(id), 'liveness: after healing every read is answered');
+    }
+    assert(checker.released.size > 0, 'liveness: the leader answers reads');
+  }
+
+  private leaderOfAll(): SimNode | null {
+    const nodes = [...this.cluster.nodes.values()];
+    const leaders = new Set(nodes.map((node) => node.raft.leaderId));
+    const [id] = leaders;
+    return leaders.size === 1 && id !== null && id !== undefined ? this.cluster.node(id) : null;
+  }
+
+  private weather(): Weather {
+    const { prng, roughness } = this;
+    const chance = (perMille: number): boolean => prng.between(0, 999) < perMille;
+    const delayMs = (): number => {
+      if (chance(roughness.latePerMille)) return prng.between(0, pick(prng, [200, 1_500, 8_000]));
+      return prng.between(1, roughness.delayMsMax);
+    };
+    return {
+      route: (message: Message) => {
+        if (this.cuts.has(`${message.from}>${message.to}`) || chance(roughness.lossPerMille)) return [];
+        return chance(roughness.duplicatePerMille) ? [delayMs(), delayMs()] : [delayMs()];
+      },
+      writeMs: () => prng.between(0, roughness.writeMsMax),
+      receiptLagMs: () => (chance(roughness.receiptLagPerMille) ? prng.between(0, 100) : 0),
+      applyMs: () => prng.between(0, 3),
+      gatherMs: () => (chance(roughness.gatherPerMille) ? prng.between(1, 4) : 0),
+      deadlineLagMs: () => (chance(20) ? prng.between(0, 300) : 0),
+      survivingWrites: (node) => ({
+        batches: prng.between(0, node.writes.length),
+        tornEntries: chance(500) ? prng.between(0, 3) : null,
+      }),
+    };
+  }
+
+  private planClient(): void {
+    const { prng } = this;
+    this.cluster.after(prng.between(1, 2 * this.roughness.clientEveryMs), () => {
+      if (this.healed) return;
+      const node = this.someNode(prng.between(0, 9) < 7);
+      if (prng.between(0, 2) === 0) this.read(node);
+      else this.propose(node, prng.between(1, 3));
+      this.planClient();
+    });
+  }
+
+  private planFault(): void {
+    const { prng } = this;
+    this.cluster.after(prng.between(1, 2 * this.roughness.faultEveryMs), () => {
+      if (this.healed) return;
+      this.fault();
+      this.planFault();
+    });
+  }
+
+  private fault(): void {
+    const { prng, cluster, cuts } = this;
+    const node = this.someNode(prng.between(0, 1) === 0);
+    const lastsMs = prng.between(1, pick(prng, [20, 400, 1_500]));
+    switch (prng.between(0, 12)) {
+      case 0:
+      case 1:
+        this.crash(node, lastsMs);
+        break;
+      case 2:
+        for (const each of cluster.nodes.values()) this.crash(each, prng.between(0, lastsMs));
+        break;
+      case 3:
+        cuts.add(`${node.id}>${this.someNode(false).id}`);
+        break;
+      case 4:
+        this.isolate([node.id], prng.between(0, 2));
+        break;
+      case 5:
+        this.isolate(
+          this.ids.filter(() => prng.between(0, 1) === 0),
+          prng.between(0, 2),
+        );
+        break;
+      case 6:
+      case 7:
+      case 8:
+        cuts.clear();
+        break;
+      case 9:
+        cluster.stallDisk(node);
+        cluster.after(lastsMs, () => cluster.resumeDisk(node));
+        break;
+      case 10:
+        cluster.pause(node, lastsMs);
+        break;
+      case 11:
+        cluster.step(node, { kind: InputKind.transfer, to: prng.between(0, 1) === 0 ? null : this.someNode(false).id });
+        break;
+      default:
+        cluster.step(node, { kind: InputKind.linkReset, peer: this.someNode(false).id });
+        if (prng.between(0, 3) === 0) cluster.step(node, { kind: InputKind.campaign });
+    }
+  }
+
+  private crash(node: SimNode, downMs: number): void {
+    if (!node.up) return;
+    this.cluster.crash(node);
+    this.cluster.after(downMs, () => {
+      if (!node.up) this.cluster.restart(node);
+    });
+  }
+
+  /** Cuts the group off: 0 both ways, 1 it hears nothing, 2 it is not heard. */
+  private isolate(group: readonly NodeId[], way: number): void {
+    for (const inside of group) {
+      for (const outside of this.ids) {
+        if (group.includes(outside)) continue;
+        if (way !== 1) this.cuts.add(`${inside}>${outside}`);
+        if (way !== 2) this.cuts.add(`${outside}>${inside}`);
+      }
+    }
+  }
+
+  private someNode(leading: boolean): SimNode {
+    const nodes = [...this.cluster.nodes.values()];
+    const leaders = leading ? nodes.filter((node) => node.up && node.raft.role === Role.leader) : [];
+    return pick(this.prng, leaders.length > 0 ? leaders : nodes);
+  }
+
+  private propose(node: SimNode, count: number): void {
+    const proposals = [];
+    for (let i = 0; i < count; i += 1) {
+      const id = this.nextProposalId;
+      this.nextProposalId += 1;
+      proposals.push({ id, entryKind: EntryKind.command, payload: utf8(`v${id}`) });
+    }
+    this.cluster.step(node, { kind: InputKind.propose, proposals, wallMs: this.cluster.nowMs });
+  }
+
+  private read(node: SimNode): number {
+    const id = this.nextReadId;
+    this.nextReadId += 1;
+    this.checker.readInvoked(id);
+    this.cluster.step(node, { kind: InputKind.read, readIds: [id] });
+    return id;
+  }
+}
+
+function names(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, at) => `${prefix}${at + 1}`);
+}
+
+function pick<T>(prng: Prng, choices: readonly T[]): T {
+  return choices[prng.between(0, choices.length - 1)] as T;
+}
