@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { FakeHost, failure } from '../../test/support/fake-host.ts';
 import { encodeCommand } from '../commands/command-codec.ts';
