@@ -1,0 +1,24 @@
+import type { DiskFile } from '../ports/disk.ts';
+
+// The hot operations of the port call back; start-up and background work are easier to follow as promises.
+
+/** Resolves with how much was written. */
+export function writeOf(file: DiskFile, bytes: Uint8Array, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    file.write(bytes, position, (error, written) => (error === null ? resolve(written) : reject(error)));
+  });
+}
+
+export function syncOf(file: DiskFile): Promise<void> {
+  return new Promise((resolve, reject) => {
+    file.sync((error) => (error === null ? resolve() : reject(error)));
+  });
+}
+
+export async function sizeOf(file: DiskFile): Promise<number> {
+  try {
+    return await file.sizeBytes();
+  } finally {
+    await file.close();
+  }
+}
