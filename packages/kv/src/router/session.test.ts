@@ -164,7 +164,7 @@ test('a command over the whole database is alone: nothing before it is unfinishe
   host.held = true;
   send('SET a 1');
   let finish = (): void => undefined;
-  const run = vi.fn((finished: () => void) => {
+  const run = vi.fn<(finished: () => void) => void>((finished: () => void) => {
     finish = finished;
   });
   session.startExclusive({ run });
@@ -215,10 +215,10 @@ test('the answers of a connection are those of its commands one after the other'
       }
       const model = setUp();
       for (const { line, call } of calls) {
-        expect(call.done, line).toBe(true);
+        expect({ line, done: call.done }).toEqual({ line, done: true });
         if (call.failure !== null) continue;
         const expected = model.send(line);
-        expect(show(call.result), line).toBe(show(expected.result));
+        expect({ line, result: show(call.result) }).toEqual({ line, result: show(expected.result) });
       }
     }),
     { numRuns: 300 },

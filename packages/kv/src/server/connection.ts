@@ -92,6 +92,11 @@ export class Connection implements CallOwner, ClientInfo {
 
   /** Called once a second. */
   checkLimits(nowMs: number): void {
+    // The last reply went out up to a second ago: a client that does not hang up by itself is not waited for.
+    if (this.#socket.writableEnded) {
+      this.#socket.destroy();
+      return;
+    }
     const idleMs = nowMs - this.lastActiveMs;
     const idleMsMax = this.#server.context.clientIdleMs;
     const waiting = this.#queue.length > 0 || this.#paused;
