@@ -197,7 +197,7 @@ export class Calls {
   }
 
   private tooLarge(command: Uint8Array): NoriError | null {
-    const { commandBytesMax } = this.options;
+    const { commandBytesMax } = this.parts.options;
     if (command.length <= commandBytesMax) return null;
     return new NoriError('PAYLOAD_TOO_LARGE', {
       message: `a command of ${command.length} bytes is above the limit of ${commandBytesMax}`,

@@ -373,7 +373,7 @@ export async function openStorage(config: HostConfig, ports: Ports): Promise<Sto
   const { directory: path, id: nodeId, clusterId, bootstrap, segmentBytes } = options;
   const directory = await DataDirectory.open({ disk, lock, random, directory: path, nodeId, clusterId, bootstrap });
   try {
-    const { wal, groups } = await Wal.open({ disk, clock, directory: path, segmentBytes });
+    const { wal, groups } = await Wal.open({ disk, clock, random, directory: `${path}/wal`, segmentBytes });
     return { options, directory, wal, recovered: groups };
   } catch (error) {
     await directory.close();
