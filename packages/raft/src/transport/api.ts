@@ -65,8 +65,8 @@ export interface TransportEvents {
   onBatchEnd(): void;
   onPeerUp(peer: NodeId): void;
   /**
-   * A connection that was up is gone; or, once while a peer is down, with `refused`: its address answered that nobody
-   * listens there.
+   * A connection that was up is gone; and then, at most once until the next one, with `refused`: nobody listens at the
+   * peer's address any more.
    */
   onPeerDown(peer: NodeId, why: PeerLoss): void;
   /** The peer refused this node. Told once per reason until a connection succeeds. */

@@ -111,7 +111,6 @@ export class Link implements ConnectionEvents, BatchSink {
   /** The peer was admitted; our Welcome tells it that it may send. */
   admit(): void {
     this.admitted = true;
-    this.reader.allowBatches(this.owner.limits.frameBytesMax);
     this.outbox.control(FrameType.welcome);
     this.flush();
     this.goUp();
@@ -261,7 +260,8 @@ export class Link implements ConnectionEvents, BatchSink {
   private goUp(): void {
     if (this.closed || this.up || !this.admitted || !this.welcomed) return;
     this.timer.cancel();
-    if (this.owner.onWelcomed(this)) this.up = true;
+    this.up = this.owner.onWelcomed(this);
+    if (this.up) this.reader.allowBatches(this.owner.limits.frameBytesMax);
   }
 
   private identified(): NodeId {

@@ -2,16 +2,17 @@ import type { ErrorCode } from '../base/errors.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import type { NodeId } from '../core/types.ts';
 import type { Timer } from '../ports/clock.ts';
-import type { Connection, Network } from '../ports/network.ts';
+import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import { lossCodes, type PeerLoss, type PeerStatus } from './api.ts';
 import { Backoff } from './backoff.ts';
 import { trafficCounters } from './counters.ts';
+import { sameIncarnation } from './identity.ts';
 import type { Link, LinkOwner } from './link.ts';
 
-/** A listener looks this often whether a lost peer still listens: once at once, once when its process has surely gone. */
-const probesMax = 2;
-const probeDelayMs = 100;
+/** How often a listener knocks at a peer it lost: at once, and when a process that died has surely gone. */
+const knocksMax = 2;
+const knockDelayMs = 100;
 
 export interface PeerOwner extends LinkOwner {
   readonly network: Network;
@@ -37,11 +38,13 @@ export class Peer {
   private readonly owner: PeerOwner;
   private readonly backoff: Backoff;
   private attempt: Link | null = null;
-  private probing: Connection | null = null;
+  private knocking: Link | null = null;
+  private knocksLeft = 0;
   private timer: Timer | null = null;
   private started = false;
   private upSinceMs = 0;
-  private absenceTold = false;
+  /** Whether the host knows that nobody listens there; only of a peer that was up is it told. */
+  private absenceTold = true;
 
   constructor(owner: PeerOwner, id: NodeId, address: string) {
     this.owner = owner;
@@ -71,6 +74,7 @@ export class Peer {
     if (this.started) return;
     this.started = true;
     if (this.dials) this.dialIn(0);
+    else this.knock(1);
   }
 
   /** A link that is up stays: whoever is at its other end proved to be the peer. */
@@ -100,6 +104,10 @@ export class Peer {
       this.attempt = null;
       if (loss.refused) this.tellAbsence();
       this.dialIn(this.backoff.nextMs());
+    } else if (this.knocking === link) {
+      this.knocking = null;
+      if (loss.refused) this.tellAbsence();
+      else this.wakeIn(knockDelayMs, () => this.knock(this.knocksLeft));
     } else if (this.link === link) {
       this.link = null;
       const lived = this.owner.clock.nowMs() - this.upSinceMs >= this.owner.limits.livedMs;
@@ -107,8 +115,16 @@ export class Peer {
       this.owner.events.onPeerDown(this.id, loss);
       // A peer that died is known to be dead sooner if it is asked at once; elections wait for that.
       if (this.dials) this.dialIn(lived ? 0 : this.backoff.nextMs());
-      else if (loss.code !== lossCodes.replaced) this.probe(probesMax);
+      else if (loss.code !== lossCodes.replaced) this.knock(knocksMax);
     }
+  }
+
+  /** The peer is there and has no link to us: dial now. A link to an earlier life of it is dead, if not yet ended. */
+  knocked(identity: PeerIdentity): void {
+    if (this.link !== null && this.identity !== null && !sameIncarnation(this.identity, identity)) {
+      this.link.end({ code: lossCodes.lost, refused: false });
+    }
+    if (this.link === null && this.attempt === null) this.dialIn(0);
   }
 
   /** It refused us; until something changes there, asking often is no use. */
@@ -119,9 +135,10 @@ export class Peer {
   stop(): void {
     this.started = false;
     this.cancelTimer();
-    if (this.probing !== null) this.probing.close();
-    const { attempt, link } = this;
+    const { attempt, knocking, link } = this;
     this.attempt = null;
+    this.knocking = null;
+    if (knocking !== null) knocking.end({ code: lossCodes.removed, refused: false });
     if (attempt !== null) attempt.end({ code: lossCodes.removed, refused: false });
     if (link !== null) link.end({ code: lossCodes.removed, refused: false });
   }
@@ -132,22 +149,14 @@ export class Peer {
     });
   }
 
-  /** The listening side does not dial, yet has to learn that a peer is gone: it knocks, and hangs up when answered. */
-  private probe(left: number): void {
-    if (left === 0 || !this.started || this.link !== null || this.probing !== null) return;
-    const { clock, limits, network } = this.owner;
-    const timeout = clock.wakeAt(clock.nowMs() + limits.connectTimeoutMs, () => connection.close());
-    const connection: Connection = network.connect(this.dialAddress, {
-      onOpen: () => connection.close(),
-      onData: () => undefined,
-      onClose: (_error, refused) => {
-        timeout.cancel();
-        this.probing = null;
-        if (refused) this.tellAbsence();
-        else this.wakeIn(probeDelayMs, () => this.probe(left - 1));
-      },
-    });
-    this.probing = connection;
+  /**
+   * The listening side does not dial, so it knocks: says hello and is hung up on. The peer then dials at once instead
+   * of when its backoff ends; and when nobody opens, the peer is known to be gone.
+   */
+  private knock(times: number): void {
+    if (times === 0 || !this.started || this.link !== null || this.knocking !== null) return;
+    this.knocksLeft = times - 1;
+    this.knocking = this.owner.dial(this);
   }
 
   private tellAbsence(): void {

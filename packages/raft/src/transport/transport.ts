@@ -1,6 +1,5 @@
 import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
-import { malformed } from '../codec/bytes.ts';
 import { controlFrameBytesMax } from '../codec/frame.ts';
 import {
   attributesMax,
@@ -184,6 +183,12 @@ export class Transport implements PeerOwner {
       link.fail(error ?? this.unknownMember(hello.nodeId));
       return;
     }
+    if (link.inbound && peer.dials) {
+      // Of two nodes the one with the smaller id dials; the other one only asks for it.
+      peer.knocked(hello.identity);
+      link.end({ code: lossCodes.replaced, refused: false });
+      return;
+    }
     if (link.inbound) {
       link.identify(peer);
       link.sendHello(this.helloTo(peer.id, this.options.knownPeers()));
@@ -271,7 +276,6 @@ export class Transport implements PeerOwner {
       });
     }
     if (peer === undefined) return this.unknownMember(hello.nodeId);
-    if (link.inbound && peer.dials) return malformed('of two nodes, the one with the smaller id dials');
     return judgeIdentity(peer.id, peer.identity, hello.identity);
   }
 
