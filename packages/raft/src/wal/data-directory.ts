@@ -1,13 +1,233 @@
-// STAND-IN until the real one lands (the WAL founder is writing it): memory only. Overwrite this file.
+import { NoriError } from '../base/errors.ts';
+import type { PeerIdentity } from '../codec/handshake.ts';
+import { decodeIdentity, type DirectoryIdentity, encodeIdentity } from '../codec/identity.ts';
 import type { NodeId } from '../core/types.ts';
-export interface PeerIdentity { readonly diskId: Uint8Array; readonly incarnation: { readonly counter: number; readonly nonce: Uint8Array }; readonly attributes: Readonly<Record<string, string>> }
-export function judgePeer(_known: PeerIdentity | undefined, _claimed: PeerIdentity): 'accept' | 'record' | 'DISK_REPLACED' | 'STALE_INCARNATION' { return 'record'; }
+import type { Disk, DirectoryLock } from '../ports/disk.ts';
+import type { Random } from '../ports/random.ts';
+import { syncOf, writeOf } from './disk-promises.ts';
+import { codeOf, damaged, diskFailed, isNoSpace, isSegmentName } from './segment.ts';
+
+const identityName = 'identity';
+const freshName = 'identity.new';
+
+export interface DataDirectoryOptions {
+  readonly disk: Disk;
+  readonly lock: DirectoryLock;
+  readonly random: Random;
+  readonly directory: string;
+  readonly nodeId: NodeId;
+  /** 16 bytes. */
+  readonly clusterId: Uint8Array;
+  /** Whether an empty directory founds a node. Changes nothing in one that is not empty. */
+  readonly bootstrap: boolean;
+}
+
+export type PeerVerdict = 'accept' | 'record' | 'DISK_REPLACED' | 'STALE_INCARNATION';
+
+/**
+ * Whether a peer may be the one that is known under its name. Another disk has forgotten its votes, an earlier life of
+ * the same disk some of them, and two lives with one counter are copies of one disk.
+ */
+export function judgePeer(known: PeerIdentity | undefined, claimed: PeerIdentity): PeerVerdict {
+  if (known === undefined) return 'record';
+  if (!same(known.diskId, claimed.diskId)) return 'DISK_REPLACED';
+  const before = known.incarnation;
+  const now = claimed.incarnation;
+  if (now.counter < before.counter) return 'STALE_INCARNATION';
+  if (now.counter > before.counter) return 'record';
+  return same(now.nonce, before.nonce) ? 'accept' : 'STALE_INCARNATION';
+}
+
+/** A node's directory: locked to this process, and the durable memory of who the node is and whom it met. */
 export class DataDirectory {
-  static open(o: { disk: unknown; lock: unknown; random: { bytes(n: number): Uint8Array }; directory: string; nodeId: NodeId; clusterId: Uint8Array; bootstrap: boolean }): Promise<DataDirectory> { return Promise.resolve(new DataDirectory(o.random, o.clusterId)); }
-  readonly clusterId: Uint8Array; readonly diskId: Uint8Array; readonly incarnation: PeerIdentity['incarnation'];
-  readonly peers: Map<NodeId, PeerIdentity> = new Map(); founded = false;
-  constructor(random: { bytes(n: number): Uint8Array }, clusterId: Uint8Array) { this.clusterId = clusterId; this.diskId = random.bytes(16); this.incarnation = { counter: 1, nonce: random.bytes(8) }; }
-  recordPeer(id: NodeId, p: PeerIdentity): Promise<void> { this.peers.set(id, p); return Promise.resolve(); }
-  markFounded(): Promise<void> { this.founded = true; return Promise.resolve(); }
-  close(): Promise<void> { return Promise.resolve(); }
+  private identity: DirectoryIdentity;
+  private readonly disk: Disk;
+  private readonly path: string;
+  private readonly held: { release(): Promise<void> };
+  /** Changes are written one after another. */
+  private writing: Promise<void> = Promise.resolve();
+
+  /**
+   * Locks the directory, then begins a new life in it: when this resolves, its incarnation is durable and higher than
+   * any before. @throws NoriError DATA_DIR_LOCKED | DATA_DIR_UNUSABLE | DATA_DIR_EMPTY | DATA_DIR_FOREIGN |
+   * FORMAT_TOO_NEW | WAL_DAMAGED | DISK_FULL | DISK_FAILED
+   */
+  static async open(options: DataDirectoryOptions): Promise<DataDirectory> {
+    const { disk, directory, lock } = options;
+    try {
+      await disk.makeDirectory(directory);
+    } catch (error) {
+      throw unusable(directory, error);
+    }
+    const held = await lock.acquire(directory);
+    try {
+      const known = await readIdentity(disk, directory);
+      const identity = known === null ? await found(options) : await again(options, known);
+      const opened = new DataDirectory(options, held, identity);
+      await opened.write(identity);
+      // The name of the directory itself must outlive a power cut, like those in it.
+      if (known === null) await syncParent(disk, directory);
+      return opened;
+    } catch (error) {
+      await held.release();
+      throw explain(directory, error);
+    }
+  }
+
+  private constructor(options: DataDirectoryOptions, held: { release(): Promise<void> }, identity: DirectoryIdentity) {
+    this.disk = options.disk;
+    this.path = options.directory;
+    this.held = held;
+    this.identity = identity;
+  }
+
+  get clusterId(): Uint8Array {
+    return this.identity.clusterId;
+  }
+
+  get nodeId(): NodeId {
+    return this.identity.nodeId;
+  }
+
+  get diskId(): Uint8Array {
+    return this.identity.diskId;
+  }
+
+  get incarnation(): DirectoryIdentity['incarnation'] {
+    return this.identity.incarnation;
+  }
+
+  /** Whether a new cluster has met every founding member once. */
+  get founded(): boolean {
+    return this.identity.founded;
+  }
+
+  /** Every peer ever recorded. */
+  get peers(): ReadonlyMap<NodeId, PeerIdentity> {
+    return this.identity.peers;
+  }
+
+  /** Resolves when the peer is written down for good; rejects when it may not be. */
+  recordPeer(peer: NodeId, known: PeerIdentity): Promise<void> {
+    return this.change((identity) => ({ ...identity, peers: new Map(identity.peers).set(peer, known) }));
+  }
+
+  markFounded(): Promise<void> {
+    return this.change((identity) => ({ ...identity, founded: true }));
+  }
+
+  /** Lets go of the lock once what is being written is. */
+  async close(): Promise<void> {
+    await this.writing.catch(() => undefined);
+    await this.held.release();
+  }
+
+  private change(edit: (identity: DirectoryIdentity) => DirectoryIdentity): Promise<void> {
+    const changed = this.writing.then(async () => {
+      const identity = edit(this.identity);
+      await this.write(identity);
+      this.identity = identity;
+    });
+    this.writing = changed.catch(() => undefined);
+    return changed.catch((error: unknown) => {
+      throw explain(this.path, error);
+    });
+  }
+
+  /** A new file takes the place of the old one: at every moment one of them is whole. */
+  private async write(identity: DirectoryIdentity): Promise<void> {
+    const { disk, path } = this;
+    const fresh = `${path}/${freshName}`;
+    const bytes = encodeIdentity(identity);
+    const file = await disk.open(fresh, { create: true });
+    try {
+      await file.truncate(0);
+      const written = await writeOf(file, bytes, 0);
+      if (written !== bytes.length) throw Object.assign(new Error('the volume is full'), { code: 'ENOSPC' });
+      await syncOf(file);
+    } finally {
+      await file.close();
+    }
+    await disk.rename(fresh, `${path}/${identityName}`);
+    await disk.syncDirectory(path);
+  }
+}
+
+/** Where the log of a data directory is. */
+export function walDirectory(directory: string): string {
+  return `${directory}/wal`;
+}
+
+async function readIdentity(disk: Disk, directory: string): Promise<DirectoryIdentity | null> {
+  if (!(await disk.list(directory)).includes(identityName)) return null;
+  const path = `${directory}/${identityName}`;
+  const file = await disk.open(path, { create: false });
+  try {
+    return decodeIdentity(await file.read(0, await file.sizeBytes()));
+  } catch (error) {
+    if (error instanceof NoriError && error.code === 'WIRE_MALFORMED') throw damaged(path, 0, error.message, error);
+    throw error;
+  } finally {
+    await file.close();
+  }
+}
+
+async function found(options: DataDirectoryOptions): Promise<DirectoryIdentity> {
+  const { directory, random } = options;
+  if (await hasLog(options)) {
+    throw damaged(`${directory}/${identityName}`, 0, 'the identity file is missing beside a log');
+  }
+  if (!options.bootstrap) {
+    throw new NoriError('DATA_DIR_EMPTY', { message: `the data directory ${directory} is empty` });
+  }
+  return {
+    clusterId: options.clusterId,
+    nodeId: options.nodeId,
+    diskId: random.bytes(16),
+    incarnation: { counter: 1, nonce: random.bytes(8) },
+    founded: false,
+    peers: new Map(),
+  };
+}
+
+async function again(options: DataDirectoryOptions, known: DirectoryIdentity): Promise<DirectoryIdentity> {
+  const { directory, nodeId, clusterId, random } = options;
+  if (known.nodeId !== nodeId) {
+    throw new NoriError('DATA_DIR_FOREIGN', { message: `${directory} belongs to node ${known.nodeId}, not ${nodeId}` });
+  }
+  if (!same(known.clusterId, clusterId)) {
+    throw new NoriError('DATA_DIR_FOREIGN', { message: `${directory} belongs to another cluster` });
+  }
+  // A node that may have voted and has lost its log is a wiped one, whatever its identity says.
+  if (known.founded && !(await hasLog(options))) {
+    throw damaged(walDirectory(directory), 0, 'the log is missing beside its identity');
+  }
+  return { ...known, incarnation: { counter: known.incarnation.counter + 1, nonce: random.bytes(8) } };
+}
+
+async function hasLog(options: DataDirectoryOptions): Promise<boolean> {
+  return (await options.disk.list(walDirectory(options.directory))).some(isSegmentName);
+}
+
+async function syncParent(disk: Disk, directory: string): Promise<void> {
+  const slash = directory.lastIndexOf('/');
+  if (slash > 0) await disk.syncDirectory(directory.slice(0, slash));
+}
+
+function explain(directory: string, error: unknown): Error {
+  if (error instanceof NoriError) return error;
+  if (isNoSpace(error)) {
+    return new NoriError('DISK_FULL', { message: `no room to write the identity in ${directory}`, cause: error });
+  }
+  const code = codeOf(error);
+  return code === 'EIO' ? diskFailed(`cannot use ${directory}`, error) : unusable(directory, error);
+}
+
+function unusable(directory: string, error: unknown): NoriError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new NoriError('DATA_DIR_UNUSABLE', { message: `cannot use ${directory}: ${reason}`, cause: error });
+}
+
+function same(left: Uint8Array, right: Uint8Array): boolean {
+  return left.length === right.length && left.every((byte, at) => byte === right[at]);
 }
