@@ -50,6 +50,7 @@ export class Transport implements PeerOwner {
   private watchedMs = 0;
   private running = false;
   private closed = false;
+  private closing: Promise<void> | null = null;
   private serial = 0;
   private rejectSecond = 0;
   private rejectReports = 0;
@@ -150,14 +151,10 @@ export class Transport implements PeerOwner {
     return Array.from(this.byId.values(), (peer) => peer.status);
   }
 
-  /** Ends every connection without another event. */
-  async close(): Promise<void> {
-    if (this.closed) return;
-    this.closed = true;
-    if (this.watchTimer !== null) this.watchTimer.cancel();
-    for (const peer of this.byId.values()) peer.stop();
-    for (const link of this.halfOpen) link.end({ code: lossCodes.removed, refused: false });
-    if (this.listener !== null) await this.listener.close();
+  /** Ends every connection without another event; again is the same as once. */
+  close(): Promise<void> {
+    if (this.closing === null) this.closing = this.shut();
+    return this.closing;
   }
 
   dial(peer: Peer): Link {
@@ -242,6 +239,14 @@ export class Transport implements PeerOwner {
     this.halfOpen.delete(link);
     const peer = link.peer === null ? undefined : this.byId.get(link.peer);
     if (peer !== undefined && !this.closed) peer.linkEnded(link, loss);
+  }
+
+  private async shut(): Promise<void> {
+    this.closed = true;
+    if (this.watchTimer !== null) this.watchTimer.cancel();
+    for (const peer of this.byId.values()) peer.stop();
+    for (const link of this.halfOpen) link.end({ code: lossCodes.removed, refused: false });
+    if (this.listener !== null) await this.listener.close();
   }
 
   private accept(connection: Connection): ConnectionEvents {
