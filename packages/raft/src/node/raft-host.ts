@@ -3,7 +3,7 @@ import { Host, openStorage } from '../host/host.ts';
 import type { HostConfig, Ports } from '../host/options.ts';
 import { nodeClock } from './clock.ts';
 import { NodeDisk } from './disk.ts';
-import { FlockDirectoryLock } from './lock.ts';
+import { NodeDirectoryLock } from './lock.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { nodeNetwork } from './network.ts';
 import { nodeRandom } from './random.ts';
@@ -56,7 +56,7 @@ function realPorts(inMemory: boolean): Ports {
     disk: inMemory ? new MemoryDisk() : new NodeDisk(),
     lock: inMemory
       ? { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) }
-      : new FlockDirectoryLock(),
+      : new NodeDirectoryLock(),
   };
 }
 
