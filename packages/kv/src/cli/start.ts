@@ -91,7 +91,7 @@ export async function runStart(options: StartOptions): Promise<void> {
   process.on('SIGHUP', stop);
   try {
     for (const child of children) child.start();
-    await Promise.race([untilReady(plans), failed]);
+    await Promise.race([untilReady(plans, children), failed]);
     say(whatNext(plans, data));
     await failed;
   } catch (error) {
@@ -118,12 +118,15 @@ function stopper(children: readonly ChildNode[], say: (text: string) => void): (
   };
 }
 
-async function untilReady(plans: readonly NodePlan[]): Promise<void> {
+/** Every child must have said that it serves: whoever else listens there may be ready too. */
+async function untilReady(plans: readonly NodePlan[], children: readonly ChildNode[]): Promise<void> {
   const startedAtMs = performance.now();
   let waiting = '';
   while (performance.now() - startedAtMs < readyMsMax) {
     waiting = '';
-    for (const plan of plans) waiting ||= await notReadyReason(plan);
+    for (const [at, plan] of plans.entries()) {
+      waiting ||= children[at]?.state === 'running' ? await notReadyReason(plan) : `${plan.id} is starting`;
+    }
     if (waiting === '') return;
     await new Promise((wake) => setTimeout(wake, readyPollMs));
   }
