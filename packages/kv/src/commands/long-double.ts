@@ -16,11 +16,12 @@ const mantissaBits = 64;
 /** The largest exponent of two such a float has; beyond it lies infinity. */
 const binaryExponentMax = 16384;
 const decimalExponentMax = 4951;
-const textBytesMax = 5 * 1024;
+/** Longer texts are no numbers, as in Redis. */
+export const decimalBytesMax: number = 5 * 1024 - 1;
 
 /** Null when the text is no number. */
 export function parseDecimal(text: string): Decimal | typeof infinite | null {
-  if (text.length >= textBytesMax) return null;
+  if (text.length > decimalBytesMax) return null;
   if (infinity.test(text)) return infinite;
   const parts = pattern.exec(text);
   if (parts === null) return null;

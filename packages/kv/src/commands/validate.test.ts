@@ -92,6 +92,13 @@ test('keys and values have limits of their own', () => {
   expect(validate(words('rename a fives'), limits)).toBe('ERR key is larger than the limit of 4 bytes');
 });
 
+test('a pattern has a limit, since it is tried on every key', () => {
+  const error = 'ERR pattern is larger than the limit of 1024 bytes';
+  expect(validate([Buffer.from('KEYS'), Buffer.alloc(1025, '*')])).toBe(error);
+  expect(validate([...words('scan 0 match'), Buffer.alloc(1025, '*')])).toBe(error);
+  expect(validate([Buffer.from('KEYS'), Buffer.alloc(1024, '*')])).toBeNull();
+});
+
 test('an echoed name cannot be long', () => {
   const error = validate([Buffer.alloc(100_000, 'x'), Buffer.alloc(100_000, 'y'), Buffer.from('z')]) as string;
   expect(error.length).toBeLessThan(400);

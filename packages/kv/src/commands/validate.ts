@@ -49,7 +49,8 @@ const checks: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['pexpireat', expire],
   ['getrange', integerAt(2, 3)],
   ['substr', integerAt(2, 3)],
-  ['scan', (args) => refused(parseScanOptions(args, 1))],
+  ['scan', (args) => refused(parseScanOptions(args, 1)) ?? checkPattern(args)],
+  ['keys', checkPattern],
   ['flushall', checkFlush],
   ['flushdb', checkFlush],
   ['nori.countkeysinslot', checkSlot],
@@ -113,6 +114,14 @@ function checkSetRange(args: readonly Buffer[], _spec: CommandSpec, limits: Comm
   if (offset < 0) return CommandError.offset;
   const bytes = (args[3] as Buffer).length;
   return bytes > 0 && Number(offset) + bytes > limits.valueBytesMax ? CommandError.tooLong : null;
+}
+
+/** Matching takes pattern times key steps for every key, and nothing else runs meanwhile. */
+const patternBytesMax = 1024;
+
+function checkPattern(args: readonly Buffer[]): string | null {
+  const fit = args.every((argument) => argument.length <= patternBytesMax);
+  return fit ? null : `ERR pattern is larger than the limit of ${patternBytesMax} bytes`;
 }
 
 function checkFlush(args: readonly Buffer[]): string | null {

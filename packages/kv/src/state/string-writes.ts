@@ -1,6 +1,6 @@
 import { CommandError, wrongArity } from '../commands/errors.ts';
 import { addInt64, parseInteger } from '../commands/integers.ts';
-import { addDecimals, formatDecimal, infinite, parseDecimal } from '../commands/long-double.ts';
+import { addDecimals, decimalBytesMax, formatDecimal, infinite, parseDecimal } from '../commands/long-double.ts';
 import {
   expireUnits,
   parseExpiry,
@@ -100,10 +100,14 @@ export const msetnx: Handler = (store, args) => {
   return integerResult(1);
 };
 
+const integerBytesMax = 20;
+/** The text of a value that may be a number; what is too long to be one is not even looked at. */
+const shortText = (value: Value, bytesMax: number): string => (value.length > bytesMax ? '' : valueText(value));
+
 function add(store: Store, key: Buffer, amount: number | bigint): Result {
   const place = store.locate(key);
   const { entry } = place;
-  const current = entry === undefined ? 0 : entry.value.length > 20 ? null : parseInteger(valueText(entry.value));
+  const current = entry === undefined ? 0 : parseInteger(shortText(entry.value, integerBytesMax));
   if (current === null) return errorResult(CommandError.notInteger);
   const sum = addInt64(current, amount);
   if (sum === null) return errorResult(CommandError.overflow);
@@ -127,7 +131,7 @@ export const decrby: Handler = (store, args) => {
 export const incrbyfloat: Handler = (store, args) => {
   const place = store.locate(at(args, 0));
   const { entry } = place;
-  const current = parseDecimal(entry === undefined ? '0' : valueText(entry.value));
+  const current = parseDecimal(entry === undefined ? '0' : shortText(entry.value, decimalBytesMax));
   const amount = parseDecimal(at(args, 1).toString('latin1'));
   if (current === null || amount === null) return errorResult(CommandError.notFloat);
   const sum = current === infinite || amount === infinite ? null : addDecimals(current, amount);
