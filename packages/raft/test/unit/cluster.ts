@@ -111,6 +111,8 @@ export interface ClusterStart {
   readonly learners?: readonly string[];
   readonly seed: number;
   readonly options?: Partial<RaftOptions>;
+  /** What one node has different. */
+  readonly optionsOf?: (id: NodeId) => Partial<RaftOptions>;
   readonly core?: Core;
   readonly weather?: Weather;
   readonly watchers?: readonly Watcher[];
@@ -127,7 +129,7 @@ export class Cluster {
   nowMs = 0;
   steps = 0;
   private readonly core: Core;
-  private readonly options: Partial<RaftOptions>;
+  private readonly optionsOf: (id: NodeId) => Partial<RaftOptions>;
   private readonly watchers: readonly Watcher[];
   private readonly queue = new EventQueue();
   private deadlinesInARow = 0;
@@ -135,7 +137,7 @@ export class Cluster {
   constructor(start: ClusterStart) {
     this.core = start.core ?? productionCore;
     this.prng = new Prng(start.seed);
-    this.options = start.options ?? {};
+    this.optionsOf = (id) => ({ ...start.options, ...start.optionsOf?.(id) });
     this.weather = start.weather ?? calm;
     this.watchers = start.watchers ?? [];
     const voters = foundingConfiguration(start.voters.map((id) => ({ id: nodeId(id), address: '' })));
@@ -252,7 +254,7 @@ export class Cluster {
       id,
       prng: new Prng(this.prng.uint32()),
       nowMs,
-      options: this.options,
+      options: this.optionsOf(id),
       hardState: durable.hardState,
       entries: [...durable.entries],
       configuration: this.configuration,

@@ -209,3 +209,18 @@ test('what is proposed and not committed is bounded in bytes, and one proposal a
   expect(node.output.refused).toEqual([]);
   expect(node.output.accepted).toHaveLength(1);
 });
+
+test('a late receipt says nothing of an entry that was dropped since and has come back', () => {
+  const core = new Single({ id: 'n3', voters: ['n1', 'n2', 'n3'] });
+  const [first, second] = logOf(1, 1) as [never, never];
+  core.receive(append({ from: n1, to: n3, term: 1, entries: [first, second] }));
+  const { receipt } = core.output;
+  core.output.reset();
+  // Another leader overwrites entry 2; a third has it as it was. What the disk has there now is not known yet.
+  const other = entry({ index: 2, term: 2, kind: EntryKind.command, timeMs: 0 });
+  core.receive(append({ from: n2, to: n3, term: 2, prevIndex: 1, prevTerm: 1, entries: [other] }));
+  core.receive(append({ from: n1, to: n3, term: 3, prevIndex: 1, prevTerm: 1, entries: [second] }));
+  core.output.reset();
+  core.step(receipt as never);
+  expect(core.raft.log.persistedIndex).toBe(0);
+});
