@@ -27,8 +27,8 @@ const coreOrder = [
   'election',
   'follower',
   'transfer',
-  'raft',
   'invariants',
+  'raft',
   'index',
 ];
 const raft = '^packages/raft/src/';
