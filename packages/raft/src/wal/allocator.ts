@@ -44,6 +44,8 @@ export class SegmentAllocator {
   private spares: string[] = [];
   private readonly chores: Chore[] = [];
   private nextSequence = 0;
+  /** A segment was taken and has no durable head yet. Two such files would look like damage after a crash. */
+  private headPending = false;
   private nextNumber = 1;
   private running: Promise<void> | null = null;
   private closed = false;
@@ -86,14 +88,19 @@ export class SegmentAllocator {
     this.work();
   }
 
-  /** Hands the next segment over and prepares another; null when none is ready. */
+  /** Hands the next segment over; null when none is ready. */
   take(): Segment | null {
     const taken = this.next;
-    if (taken === null) return null;
     this.next = null;
+    this.headPending = taken !== null;
+    return taken;
+  }
+
+  /** The head of the segment that was taken is durable: another may get the number behind it. */
+  begun(): void {
+    this.headPending = false;
     this.nextSequence += 1;
     this.work();
-    return taken;
   }
 
   /** Takes in the oldest segment, which nobody needs any more. */
@@ -132,7 +139,11 @@ export class SegmentAllocator {
   }
 
   private pending(): boolean {
-    return this.chores.length > 0 || this.ready < this.options.spareSegments || (this.next === null && this.ready > 0);
+    return this.chores.length > 0 || this.ready < this.options.spareSegments || this.mayName();
+  }
+
+  private mayName(): boolean {
+    return this.next === null && !this.headPending && this.spares.length > 0;
   }
 
   private async run(): Promise<void> {
@@ -140,7 +151,7 @@ export class SegmentAllocator {
       while (!this.closed && this.pending()) {
         const chore = this.chores.shift();
         if (chore !== undefined) await this.carryOut(chore);
-        else if (this.next === null && this.spares.length > 0) await this.nameNext();
+        else if (this.mayName()) await this.nameNext();
         else if (!(await this.fill())) return;
         this.options.onChange();
       }

@@ -280,6 +280,7 @@ export class Wal {
       if (error !== null) return this.fail(error);
       this.lastFlushMs = this.clock.nowMs();
       this.segments.push(next);
+      this.allocator.begun();
       if (before !== null) this.leave(before);
       this.retire();
       this.pump();

@@ -61,7 +61,7 @@ export type Verdict = 'pass' | 'crash' | 'hang' | { readonly error: string } | {
 type Directory = Map<string, Inode>;
 
 /** A disk in memory with the freedoms of a real one: what is not synced may be lost, in part and out of order. */
-export class MemoryDisk implements Disk {
+export class MemoryDisk {
   judge: (operation: Operation, path: string, at: number) => Verdict = () => 'pass';
   /** How many bytes files may hold together. */
   capacityBytes = Number.POSITIVE_INFINITY;
@@ -129,57 +129,35 @@ export class MemoryDisk implements Disk {
     return copy;
   }
 
-  async open(path: string, options: { readonly create: boolean }): Promise<DiskFile> {
-    await this.enter('open', path);
-    let inode = this.names.get(path);
-    if (inode === undefined) {
-      if (!options.create) throw failure('ENOENT');
-      const created = new Inode();
-      inode = created;
-      this.change((names) => names.set(path, created));
-    }
-    return new MemoryFile(this, path, inode);
+  /** The disk as a process sees it that starts now. After a kill or a power cut nothing it asks for happens any more. */
+  boot(): Disk {
+    return new MemoryProcess(this, this.life);
   }
 
-  async list(directory: string): Promise<readonly string[]> {
-    await this.enter('list', directory);
-    const names = this.paths().filter((path) => path.startsWith(`${directory}/`));
-    return names.map((path) => path.slice(directory.length + 1)).filter((name) => !name.includes('/'));
+  inode(path: string): Inode | undefined {
+    return this.names.get(path);
   }
 
-  async makeDirectory(): Promise<void> {}
-
-  async rename(from: string, to: string): Promise<void> {
-    await this.enter('rename', to);
-    const inode = this.names.get(from);
-    if (inode === undefined) throw failure('ENOENT');
-    this.change((names) => {
-      names.delete(from);
-      names.set(to, inode);
-    });
+  change(edit: (names: Directory) => void): void {
+    edit(this.names);
+    this.history.push(new Map(this.names));
   }
 
-  async remove(path: string): Promise<void> {
-    await this.enter('remove', path);
-    this.change((names) => names.delete(path));
-  }
-
-  async syncDirectory(directory: string): Promise<void> {
-    await this.enter('syncDirectory', directory);
+  syncNames(): void {
     this.history = [new Map(this.names)];
   }
 
   /** Lets the operation begin, or does what its verdict says. Resolves a microtask later, as no disk answers at once. */
-  async enter(operation: Operation, path: string): Promise<{ readonly short: number | null }> {
-    const life = this.life;
+  async enter(operation: Operation, path: string, life: number): Promise<{ readonly short: number | null }> {
+    if (life !== this.life) return never();
     this.operations += 1;
     const verdict = this.judge(operation, path, this.operations);
     await Promise.resolve();
-    if (verdict === 'crash') {
+    if (verdict === 'crash' && life === this.life) {
       this.kill();
       this.onCrash?.();
     }
-    if (verdict === 'hang' || life !== this.life) await new Promise<never>(() => {});
+    if (verdict === 'hang' || life !== this.life) return never();
     if (typeof verdict === 'object' && 'error' in verdict) throw failure(verdict.error);
     return { short: typeof verdict === 'object' && 'short' in verdict ? verdict.short : null };
   }
@@ -189,20 +167,73 @@ export class MemoryDisk implements Disk {
     for (const other of new Set(this.names.values())) if (other !== inode) used += other.current.length;
     return Math.min(end, Math.max(inode.current.length, this.capacityBytes - used));
   }
+}
 
-  private change(edit: (names: Directory) => void): void {
-    edit(this.names);
-    this.history.push(new Map(this.names));
+class MemoryProcess implements Disk {
+  private readonly disk: MemoryDisk;
+  private readonly life: number;
+
+  constructor(disk: MemoryDisk, life: number) {
+    this.disk = disk;
+    this.life = life;
+  }
+
+  async open(path: string, options: { readonly create: boolean }): Promise<DiskFile> {
+    await this.enter('open', path);
+    let inode = this.disk.inode(path);
+    if (inode === undefined) {
+      if (!options.create) throw failure('ENOENT');
+      const created = new Inode();
+      inode = created;
+      this.disk.change((names) => names.set(path, created));
+    }
+    return new MemoryFile(this.disk, this.life, path, inode);
+  }
+
+  async list(directory: string): Promise<readonly string[]> {
+    await this.enter('list', directory);
+    const names = this.disk.paths().filter((path) => path.startsWith(`${directory}/`));
+    return names.map((path) => path.slice(directory.length + 1)).filter((name) => !name.includes('/'));
+  }
+
+  async makeDirectory(directory: string): Promise<void> {
+    await this.enter('makeDirectory', directory);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.enter('rename', to);
+    const inode = this.disk.inode(from);
+    if (inode === undefined) throw failure('ENOENT');
+    this.disk.change((names) => {
+      names.delete(from);
+      names.set(to, inode);
+    });
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.enter('remove', path);
+    this.disk.change((names) => names.delete(path));
+  }
+
+  async syncDirectory(directory: string): Promise<void> {
+    await this.enter('syncDirectory', directory);
+    this.disk.syncNames();
+  }
+
+  private async enter(operation: Operation, path: string): Promise<void> {
+    await this.disk.enter(operation, path, this.life);
   }
 }
 
 class MemoryFile implements DiskFile {
   readonly path: string;
   private readonly disk: MemoryDisk;
+  private readonly life: number;
   private readonly inode: Inode;
 
-  constructor(disk: MemoryDisk, path: string, inode: Inode) {
+  constructor(disk: MemoryDisk, life: number, path: string, inode: Inode) {
     this.disk = disk;
+    this.life = life;
     this.path = path;
     this.inode = inode;
   }
@@ -212,14 +243,14 @@ class MemoryFile implements DiskFile {
   }
 
   async read(position: number, length: number): Promise<Uint8Array> {
-    await this.disk.enter('read', this.path);
+    await this.disk.enter('read', this.path, this.life);
     return this.inode.current.slice(position, position + length);
   }
 
   write(bytes: Uint8Array, position: number, done: (error: Error | null, written: number) => void): void {
     this.disk.writes += 1;
     void this.answer(done, async () => {
-      const { short } = await this.disk.enter('write', this.path);
+      const { short } = await this.disk.enter('write', this.path, this.life);
       const wanted = short === null ? bytes.length : Math.min(short, bytes.length);
       const written = Math.max(0, this.disk.roomFor(this.inode, position + wanted) - position);
       if (written === 0 && wanted > 0) throw failure('ENOSPC');
@@ -231,7 +262,7 @@ class MemoryFile implements DiskFile {
   sync(done: DiskDone): void {
     this.disk.syncs += 1;
     void this.answer(done, async () => {
-      await this.disk.enter('sync', this.path);
+      await this.disk.enter('sync', this.path, this.life);
       this.inode.sync();
       return 0;
     });
@@ -252,7 +283,7 @@ class MemoryFile implements DiskFile {
   }
 
   async truncate(sizeBytes: number): Promise<void> {
-    await this.disk.enter('truncate', this.path);
+    await this.disk.enter('truncate', this.path, this.life);
     this.inode.resize(sizeBytes);
   }
 
@@ -261,4 +292,8 @@ class MemoryFile implements DiskFile {
 
 export function failure(code: string): Error {
   return Object.assign(new Error(`${code}: simulated`), { code });
+}
+
+function never(): Promise<never> {
+  return new Promise<never>(() => {});
 }

@@ -24,7 +24,14 @@ export async function openWal(
   options: { readonly segmentBytes?: number; readonly spareSegments?: number } = {},
 ): Promise<Opened> {
   const clock = new ManualClock();
-  const opened = await Wal.open({ disk, clock, directory, segmentBytes: 8192, spareSegments: 1, ...options });
+  const opened = await Wal.open({
+    disk: disk.boot(),
+    clock,
+    directory,
+    segmentBytes: 8192,
+    spareSegments: 1,
+    ...options,
+  });
   return { ...opened, clock };
 }
 
