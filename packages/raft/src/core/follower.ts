@@ -68,11 +68,12 @@ function reject(raft: RaftState, append: AppendRequest, nowMs: number, output: O
 /**
  * Tells a leader of an earlier term that its time is over. Vouches for nothing: the reply is of this term, and its
  * receiver may lead this term by now, in a new life whose rounds and clock began anew. An echo would confirm a read
- * it was never asked about.
+ * it was never asked about, and a place that did not match would send a probe back. Index 0 always matches, so no
+ * leader takes this for an answer of its term.
  */
 export function refuseStaleAppend(raft: RaftState, append: AppendRequest, nowMs: number, output: Output): void {
   const unstamped = { from: append.from, sentMs: 0, round: 0 };
-  send(raft, replyTo(raft, unstamped, { accepted: false, matchIndex: append.prevIndex }, nowMs), output);
+  send(raft, replyTo(raft, unstamped, { accepted: false, matchIndex: 0 }, nowMs), output);
 }
 
 function replyTo(

@@ -181,7 +181,11 @@ function onPersisted(raft: RaftState, receipt: PersistedInput, nowMs: number, ou
   if (receipt.epoch === log.epoch && receipt.index > log.persistedIndex && log.termAt(receipt.index) === receipt.term) {
     log.persistedIndex = receipt.index;
   }
-  if (raft.role === Role.candidate && raft.hardStateDurable) countVote(raft, raft.id, true, nowMs, output);
+  if (raft.role === Role.candidate && raft.hardStateDurable && !raft.votes.has(raft.id)) {
+    // The requests leave only now, and so the time to answer them begins now: a slow disk is not a lost election.
+    raft.resetElectionDeadline(nowMs);
+    countVote(raft, raft.id, true, nowMs, output);
+  }
   if (raft.role === Role.leader) afterProgress(raft, nowMs, output);
 }
 
@@ -193,7 +197,8 @@ function onApplied(raft: RaftState, index: Index): void {
 function onDeadline(raft: RaftState, nowMs: number, output: Output): void {
   if (raft.leader === null) {
     if (nowMs < raft.electionDeadlineMs) return;
-    if (raft.mayCampaign) preCampaign(raft, nowMs, output);
+    const requestsWait = raft.role === Role.candidate && !raft.hardStateDurable; // for the disk
+    if (raft.mayCampaign && !requestsWait) preCampaign(raft, nowMs, output);
     else raft.resetElectionDeadline(nowMs);
     return;
   }

@@ -190,7 +190,13 @@ function firstFailure(
 // Too rare for chance, so a trace is written for them.
 
 test('the trace finds: the refusal of a stale append echoes stamps of an earlier life', async () => {
-  const core = await plantedCore([edit('core/follower.ts', '{ from: append.from, sentMs: 0, round: 0 }', 'append')]);
+  const core = await plantedCore([
+    edit(
+      'core/follower.ts',
+      'const unstamped = { from: append.from, sentMs: 0, round: 0 };',
+      'const unstamped = append;',
+    ),
+  ]);
   expect(() => retell(trace('read-late-answer'), core)).toThrow(/ReadLinearizable/);
 });
 

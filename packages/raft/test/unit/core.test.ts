@@ -14,6 +14,30 @@ test('the refusal of a stale append carries no stamp that a later life of its se
   expect(reply).toMatchObject({ kind: MessageKind.appendReply, accepted: false, term: 5, sentMs: 0, round: 0 });
 });
 
+test('the refusal of a stale append sends no probe of a later term back to the beginning', () => {
+  const voters = ['n1', 'n2', 'n3'];
+  const node = new Single({ voters, entries: logOf(3, 3, 3), term: 3 });
+  const peer = new Single({ id: 'n2', voters, entries: logOf(3, 3, 3), term: 4, votedFor: 'n1' });
+  node.lead();
+  const [late] = peer.receive(append({ from: n1, to: n2, term: 3, prevIndex: 3, prevTerm: 3 }));
+  expect(node.receive(late as Message)).toEqual([]);
+  expect(node.raft.leader?.progress.get(n2)?.nextIndex).toBe(4);
+});
+
+test('a candidate waits for its own disk before it waits for the others', () => {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'] });
+  node.step({ kind: InputKind.campaign });
+  node.receive(voteReply({ from: 'n2', to: 'n1', term: 1, pre: true }));
+  node.nowMs = 2_000;
+  node.step({ kind: InputKind.deadline });
+  expect(node.raft.role).toBe(Role.candidate);
+  node.nowMs = 2_500;
+  node.persist();
+  expect(node.output.deadlineMs).toBeGreaterThanOrEqual(2_800);
+  node.receive(voteReply({ from: 'n3', to: 'n1', term: 1, pre: false }));
+  expect(node.raft.role).toBe(Role.leader);
+});
+
 test('a read is not confirmed by an answer to what an earlier life of the leader had asked', () => {
   const node = new Single({ voters: ['n1', 'n2', 'n3'], term: 3 });
   const peer = new Single({ id: 'n2', voters: ['n1', 'n2', 'n3'], term: 4, votedFor: 'n1' });

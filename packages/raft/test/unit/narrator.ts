@@ -164,9 +164,8 @@ export class Narrator implements Watcher {
   }
 
   private appendReplyOf(reply: AppendReply): string | null {
-    const leader = this.cluster?.nodes.get(reply.to);
     if (!reply.accepted) {
-      if (leader !== undefined && leader.raft.term < reply.term) return `your time is over, this is term ${reply.term}`;
+      if (reply.matchIndex === 0) return `your time is over, this is term ${reply.term}`;
       return `no match at ${reply.matchIndex}, perhaps at ${place(reply.hintIndex, reply.hintTerm)}`;
     }
     const key = `${reply.from}/${reply.to}/${reply.term}`;

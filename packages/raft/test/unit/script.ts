@@ -36,6 +36,7 @@ export class Script {
   private readonly core: Core;
   private started: Cluster | null = null;
   private nextProposalId = 1;
+  private writeMs = 2;
 
   constructor(core: Core = productionCore) {
     this.core = core;
@@ -58,7 +59,7 @@ export class Script {
       durable: this.durable,
       watchers: [this.checker, this.narrator],
       options: this.options,
-      weather: { ...calm, route: (message) => this.route(message) },
+      weather: { ...calm, route: (message) => this.route(message), writeMs: () => this.writeMs },
       optionsOf: (id) => this.optionsOf(id),
     });
     this.checker.watch(this.started);
@@ -140,6 +141,9 @@ export class Script {
         break;
       case 'resume':
         cluster.resumeDisk(this.node(first));
+        break;
+      case 'disks':
+        this.writeMs = Number(first);
         break;
       case 'pause':
         cluster.pause(this.node(first), Number(second));
