@@ -43,12 +43,13 @@ export class Applier {
       this.complete([]);
       return true;
     }
+    this.busy = true;
     const results = this.stateMachine.apply(this.batch);
     if (isReady(results)) {
+      this.busy = false;
       this.complete(results);
       return true;
     }
-    this.busy = true;
     results.then(
       (ready) => {
         this.busy = false;

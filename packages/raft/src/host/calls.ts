@@ -8,7 +8,7 @@ import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
 import { failureReply, Forwarding } from './forwarding.ts';
 import type { Group } from './group.ts';
 import type { HostOptions } from './options.ts';
-import { answer, type WaitingRead } from './reads.ts';
+import { answer, readError, type WaitingRead } from './reads.ts';
 import type { Turn } from './turn.ts';
 
 const nothing = new Uint8Array(0);
@@ -42,7 +42,7 @@ export class Calls {
    */
   submit(groupId: GroupId, command: Uint8Array, options: CallOptions, done: ExecuteDone): void {
     const group = this.parts.groups.get(groupId);
-    const refusal = this.refuses(groupId, group) ?? this.tooLarge(command);
+    const refusal = this.refuses(groupId, group) ?? malformed(command, options) ?? this.tooLarge(command);
     if (refusal !== null || group === undefined) {
       done(refusal as NoriError, 0, nothing);
       return;
@@ -74,7 +74,9 @@ export class Calls {
    * acknowledged before the call. `done` is called exactly once and must not throw.
    */
   query(groupId: GroupId, query: Uint8Array, options: ReadOptions, done: ReadDone): void {
-    this.startRead(groupId, query, options, done);
+    const error = malformed(query, options);
+    if (error === null) this.startRead(groupId, query, options, done);
+    else done(error, null, nothing);
   }
 
   /** Waits until this node has applied every command acknowledged before the call. */
@@ -84,7 +86,7 @@ export class Calls {
 
   private startRead(groupId: GroupId, query: Uint8Array | null, options: ReadOptions, done: ReadDone): void {
     const group = this.parts.groups.get(groupId);
-    const refusal = this.refuses(groupId, group);
+    const refusal = this.refuses(groupId, group) ?? malformed(query ?? nothing, options);
     if (refusal !== null || group === undefined) {
       done(refusal as NoriError, null, nothing);
       return;
@@ -111,6 +113,7 @@ export class Calls {
       (error, index, term, result) => {
         if (error !== null) done(error, null, nothing);
         else if (query !== null) done(null, { via: 'readIndex', index, term }, result);
+        else if (group.halted !== null) done(readError(group.halted), null, nothing);
         else {
           group.reads.addProven(read, { via: 'readIndex', index, term });
           this.parts.turn.schedule(group);
@@ -222,6 +225,17 @@ export class Calls {
     const { code, message } = error;
     const notTaken = new NoriError(code, { message, outcome: 'notApplied' });
     for (const group of this.parts.groups.values()) group.failAll(error, notTaken);
-    this.forwarding.failAll(new NoriError('OUTCOME_UNKNOWN', { message }));
+    this.forwarding.failAll(error);
   }
+}
+
+/** What the types forbid and JavaScript does not. Beyond this door it would break the group. */
+function malformed(payload: Uint8Array, { timeoutMs }: CallOptions): NoriError | null {
+  if (!(payload instanceof Uint8Array)) {
+    const message = `a command or query is a Uint8Array, not ${typeof payload}`;
+    return new NoriError('CONFIG_INVALID', { message, remedy: 'encode it first', outcome: 'notApplied' });
+  }
+  if (timeoutMs === undefined || (typeof timeoutMs === 'number' && timeoutMs > 0)) return null;
+  const message = `timeoutMs is a number above 0, not ${String(timeoutMs)}`;
+  return new NoriError('CONFIG_INVALID', { message, remedy: 'mend timeoutMs', outcome: 'notApplied' });
 }

@@ -34,52 +34,62 @@ export class Client {
   }
 
   execute(group: GroupId, command: Uint8Array, options: CallOptions = {}): Promise<Executed> {
-    // The caller may reuse its bytes once this returns.
-    const owned = command.slice();
-    return this.call(options, (settle) =>
-      this.calls.submit(group, owned, options, (error, index, result) => settle(error, { index, result })),
+    const owned = copyOf(command);
+    return this.call(options, (left, settle) =>
+      this.calls.submit(group, owned, left, (error, index, result) => settle(error, { index, result })),
     );
   }
 
   read(group: GroupId, query: Uint8Array, options: ReadOptions = {}): Promise<ReadAnswer> {
-    const owned = query.slice();
-    return this.call(options, (settle) =>
-      this.calls.query(group, owned, options, (error, proof, result) =>
+    const owned = copyOf(query);
+    return this.call(options, (left, settle) =>
+      this.calls.query(group, owned, left, (error, proof, result) =>
         settle(error, { ...(proof as ReadProof), result }),
       ),
     );
   }
 
   readIndex(group: GroupId, options: CallOptions = {}): Promise<ReadProof> {
-    return this.call(options, (settle) =>
-      this.calls.awaitReadIndex(group, options, (error, proof) => settle(error, proof as ReadProof)),
+    return this.call(options, (left, settle) =>
+      this.calls.awaitReadIndex(group, left, (error, proof) => settle(error, proof as ReadProof)),
     );
   }
 
-  private call<T>(
-    options: CallOptions,
-    start: (settle: (error: NoriError | null, value: T) => void) => void,
+  private call<T, O extends CallOptions>(
+    options: O,
+    start: (left: O, settle: (error: NoriError | null, value: T) => void) => void,
   ): Promise<T> {
     return new Promise<T>((resolve, reject) => {
-      const { signal } = options;
-      const untilMs = this.clock.nowMs() + Math.min(this.leaderWaitMs, options.timeoutMs ?? this.leaderWaitMs);
+      const { signal, timeoutMs } = options;
+      const startMs = this.clock.nowMs();
+      const untilMs = startMs + Math.min(this.leaderWaitMs, timeoutMs ?? this.leaderWaitMs);
       let settled = false;
-      const onAbort = (): void => finish(() => reject(aborted(signal?.reason)));
+      let asked = false;
+      const onAbort = (): void => finish(() => reject(aborted(signal?.reason, asked ? 'unknown' : 'notApplied')));
       const finish = (act: () => void): void => {
         if (settled) return;
         settled = true;
         signal?.removeEventListener('abort', onAbort);
         act();
       };
-      const attempt = (): void =>
-        start((error, value) => {
+      const attempt = (): void => {
+        const nowMs = this.clock.nowMs();
+        asked = true;
+        // What waiting for a leader took is taken from the time that is left.
+        const left =
+          timeoutMs === undefined || nowMs === startMs
+            ? options
+            : { ...options, timeoutMs: timeoutMs - (nowMs - startMs) };
+        start(left, (error, value) => {
+          asked = false;
           if (error === null) finish(() => resolve(value));
-          else if (!settled && waitsForLeader(error) && this.clock.nowMs() + retryMs < untilMs) {
+          else if (!settled && waitsForLeader(error, options) && this.clock.nowMs() + retryMs < untilMs) {
             this.clock.wakeAt(this.clock.nowMs() + retryMs, () => (settled ? undefined : attempt()));
           } else finish(() => reject(error));
         });
+      };
       if (signal?.aborted === true) {
-        finish(() => reject(aborted(signal.reason, 'notApplied')));
+        onAbort();
         return;
       }
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -88,11 +98,16 @@ export class Client {
   }
 }
 
-/** Nobody is known to lead, so nothing was sent anywhere. */
-function waitsForLeader(error: NoriError): boolean {
-  return error.code === 'NOT_LEADER' && error.leaderHint === null;
+/** Nothing was done yet, and who leads may be known in a moment. Without `forward` the hint is what the caller wants. */
+function waitsForLeader(error: NoriError, options: CallOptions): boolean {
+  return error.code === 'NOT_LEADER' && (error.leaderHint === null || options.forward !== false);
 }
 
-function aborted(cause: unknown, outcome: 'notApplied' | 'unknown' = 'unknown'): NoriError {
+/** The caller may reuse its bytes once the call returns. What is no bytes is refused further on. */
+function copyOf(given: Uint8Array): Uint8Array {
+  return given instanceof Uint8Array ? new Uint8Array(given) : given;
+}
+
+function aborted(cause: unknown, outcome: 'notApplied' | 'unknown'): NoriError {
   return new NoriError('ABORTED', { message: 'the caller gave up', cause, outcome });
 }

@@ -3,6 +3,7 @@ import { fromUtf8, utf8 } from '../base/text.ts';
 import { type ForwardReply, type ForwardRequest, ForwardKind } from '../codec/request.ts';
 import type { GroupId, Index, NodeId, Term } from '../core/types.ts';
 import { commitTimeout } from './proposals.ts';
+import { readError } from './reads.ts';
 
 const nothing = new Uint8Array(0);
 
@@ -60,7 +61,7 @@ export class Forwarding {
     if (call === undefined || call.peer !== peer) return; // answered, timed out, or not asked of this peer
     this.outstanding.delete(reply.id);
     if (reply.code === '') call.done(null, reply.index, reply.term, reply.payload);
-    else call.done(errorOf(reply), 0, 0, nothing);
+    else call.done(errorOf(reply, call.kind), 0, 0, nothing);
   }
 
   /** The link broke: what was asked may have been done. */
@@ -83,7 +84,7 @@ export class Forwarding {
   failAll(error: NoriError): void {
     const calls = [...this.outstanding.values()];
     this.outstanding.clear();
-    for (const call of calls) call.done(error, 0, 0, nothing);
+    for (const { kind, done } of calls) done(kind === ForwardKind.execute ? error : readError(error), 0, 0, nothing);
   }
 }
 
@@ -94,10 +95,11 @@ export function failureReply(id: number, error: NoriError): ForwardReply {
   return { id, code: error.code, leaderHint: error.leaderHint ?? '', index: 0, term: 0, payload: utf8(error.message) };
 }
 
-function errorOf(reply: ForwardReply): NoriError {
+function errorOf(reply: ForwardReply, kind: number): NoriError {
   const code = Object.hasOwn(errorCodes, reply.code) ? (reply.code as ErrorCode) : 'OUTCOME_UNKNOWN';
   const leaderHint = reply.leaderHint === '' ? null : reply.leaderHint;
-  return new NoriError(code, { message: textOf(reply.payload), leaderHint });
+  const error = new NoriError(code, { message: textOf(reply.payload), leaderHint });
+  return kind === ForwardKind.execute ? error : readError(error);
 }
 
 function textOf(payload: Uint8Array): string {
@@ -110,6 +112,6 @@ function textOf(payload: Uint8Array): string {
 
 function lost(call: Outstanding): NoriError {
   const message = `the link to ${call.peer} broke before it answered`;
-  if (call.kind === ForwardKind.query) return new NoriError('READ_TIMEOUT', { message });
+  if (call.kind !== ForwardKind.execute) return new NoriError('READ_TIMEOUT', { message });
   return new NoriError('OUTCOME_UNKNOWN', { message });
 }

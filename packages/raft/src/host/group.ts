@@ -14,7 +14,10 @@ import { type WaitingProposal, WaitingProposals } from './proposals.ts';
 import { WaitingReads } from './reads.ts';
 
 const nothing = new Uint8Array(0);
-const noClock = -1;
+/** Names the proposal that only carries time. */
+const clockId = -1;
+/** So long between two of them, should the state machine not move on, or the log refuse it. */
+const clockEveryMs = 50;
 
 export interface GroupLimits {
   readonly inputsPerTurnMax: number;
@@ -35,8 +38,8 @@ export class Group {
   readonly subscriptions: Set<Subscription> = new Set();
   /** In the host's list of groups with something to do. */
   scheduled = false;
-  /** Hears how a transfer of leadership away from this node ended. */
-  onTransfer: ((succeeded: boolean) => void) | null = null;
+  /** Those who hear how a transfer of leadership away from this node ended. */
+  readonly transfers: Set<(succeeded: boolean) => void> = new Set();
   /** Why the group stopped on this host, or null. */
   halted: NoriError | null = null;
   private readonly limits: GroupLimits;
@@ -46,6 +49,7 @@ export class Group {
   private submitted: WaitingProposal[] = [];
   private readIds: number[] = [];
   private clockProposed = false;
+  private clockNotBeforeMs: number = Number.NEGATIVE_INFINITY;
   private committedTerm: Term = 0;
   /** Commit times are measured through here. */
   private measured: Index = 0;
@@ -114,9 +118,10 @@ export class Group {
 
   /** Steps the deadline if it has come, and lets a leader write down that time has passed for what expires. */
   passTime(nowMs: number, wallMs: number, mayWrite: boolean): void {
-    if (mayWrite && this.expiryInMs(wallMs) <= 0) {
+    if (mayWrite && this.expiryInMs(nowMs, wallMs) <= 0) {
       this.clockProposed = true;
-      const proposals = [{ id: noClock, entryKind: EntryKind.clock, payload: nothing }];
+      this.clockNotBeforeMs = nowMs + clockEveryMs;
+      const proposals = [{ id: clockId, entryKind: EntryKind.clock, payload: nothing }];
       step(this.raft, { kind: InputKind.propose, proposals, wallMs }, nowMs, this.output);
     }
     if (this.output.deadlineMs <= nowMs) step(this.raft, { kind: InputKind.deadline }, nowMs, this.output);
@@ -129,18 +134,17 @@ export class Group {
   }
 
   /** When the group next wants to be looked at, in the host's monotonic ms. */
-  deadlineMs(nowMs: number, wallMs: number): number {
+  deadlineMs(nowMs: number, wallMs: number, mayWrite: boolean): number {
     const core = this.output.deadlineMs;
-    const expiry = this.expiryInMs(wallMs);
-    return expiry === Number.POSITIVE_INFINITY ? core : Math.min(core, nowMs + expiry);
+    return mayWrite ? Math.min(core, nowMs + this.expiryInMs(nowMs, wallMs)) : core;
   }
 
-  private expiryInMs(wallMs: number): number {
-    if (this.clockProposed || this.raft.role !== Role.leader || this.stateMachine.nextDeadlineMs === undefined) {
-      return Number.POSITIVE_INFINITY;
-    }
-    const at = this.stateMachine.nextDeadlineMs();
-    return at === null ? Number.POSITIVE_INFINITY : at - wallMs;
+  /** In how long something expires that nobody has written down yet; a state that is being changed is not asked. */
+  private expiryInMs(nowMs: number, wallMs: number): number {
+    const { applier, raft, stateMachine } = this;
+    if (this.clockProposed || raft.role !== Role.leader || applier.busy) return Number.POSITIVE_INFINITY;
+    const at = stateMachine.nextDeadlineMs?.() ?? Number.NaN;
+    return Number.isNaN(at) ? Number.POSITIVE_INFINITY : Math.max(at - wallMs, this.clockNotBeforeMs - nowMs);
   }
 
   private stepProposals(nowMs: number, wallMs: number): void {
@@ -169,13 +173,17 @@ export class Group {
     const { output } = this;
     for (const { id, index, term } of output.readsReleased) this.reads.released(id, index, term);
     for (const refusal of output.readsRefused) this.reads.refused(refusal, (why) => refusalError(this.id, why));
-    for (const refusal of output.refused) if (refusal.id === noClock) this.clockProposed = false;
+    for (const refusal of output.refused) if (refusal.id === clockId) this.clockProposed = false;
     for (const note of output.notes) {
-      if (note.kind === 'steppedDown') this.onTransfer?.(true);
-      else if (note.kind === 'transferFailed') this.onTransfer?.(false);
+      if (note.kind === 'steppedDown') this.endTransfers(true);
+      else if (note.kind === 'transferFailed') this.endTransfers(false);
     }
     if (output.commit > 0) this.onCommit(output.commit);
     if (this.raft.role !== Role.leader) this.clockProposed = false;
+  }
+
+  private endTransfers(succeeded: boolean): void {
+    for (const done of this.transfers) done(succeeded);
   }
 
   private onCommit(commit: Index): void {
@@ -235,19 +243,31 @@ export class Group {
 
   /** Ends the waits whose time is over. */
   expire(nowMs: number): void {
+    this.expireSubmitted(nowMs);
     this.waiting.expire(nowMs);
     this.reads.expire(nowMs);
   }
 
+  /** While the cluster is not founded no turn takes them up; they are in no log. */
+  private expireSubmitted(nowMs: number): void {
+    if (!this.submitted.some(({ deadlineMs }) => deadlineMs <= nowMs)) return;
+    const late = this.submitted.filter(({ deadlineMs }) => deadlineMs <= nowMs);
+    this.submitted = this.submitted.filter(({ deadlineMs }) => deadlineMs > nowMs);
+    const message = `group ${this.id} has no leader: the cluster has not met all its founding members`;
+    for (const waiting of late) waiting.done(new NoriError('NOT_LEADER', { message }), 0, nothing);
+  }
+
   /** Nobody is answered here any more. `notTaken` goes to those whose command never reached the log. */
   failAll(error: NoriError, notTaken: NoriError): void {
-    for (const waiting of this.submitted) waiting.done(notTaken, 0, nothing);
+    const { submitted } = this;
     this.submitted = [];
     this.readIds = [];
+    for (const waiting of submitted) waiting.done(notTaken, 0, nothing);
     this.waiting.failAll(error);
     this.reads.failAll(error);
     for (const subscription of this.subscriptions) subscription.end(error);
     this.subscriptions.clear();
+    this.endTransfers(false);
   }
 }
 

@@ -1,4 +1,5 @@
 import { NoriError } from '../base/errors.ts';
+import { isVoter } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
 import { Transport } from '../transport/transport.ts';
@@ -223,19 +224,22 @@ export class Host {
   /** Commands as they are applied on this node, from now on. */
   subscribeApplied(group: GroupId): AppliedCommandSource {
     this.assertRunning();
-    const { subscriptions } = this.groups.known(group);
+    const { subscriptions, halted } = this.groups.known(group);
+    if (halted !== null) throw halted;
     const subscription = new Subscription((ended) => subscriptions.delete(ended));
     subscriptions.add(subscription);
     return subscription;
   }
 
   isLeader(group: GroupId): boolean {
-    return this.groups.known(group).raft.role === Role.leader;
+    const { halted, raft } = this.groups.known(group);
+    return halted === null && raft.role === Role.leader;
   }
 
   /** Who leads the group, as far as this node knows. */
   leader(group: GroupId): NodeId | null {
-    return this.groups.known(group).raft.leaderId;
+    const { halted, raft } = this.groups.known(group);
+    return halted === null ? raft.leaderId : null;
   }
 
   /**
@@ -247,19 +251,23 @@ export class Host {
   async transferLeadership(groupId: GroupId, to: string | null = null): Promise<void> {
     this.assertRunning();
     const group = this.groups.known(groupId);
-    const { leaderId, role } = group.raft;
-    if (role !== Role.leader) {
-      throw new NoriError('NOT_LEADER', { message: `this node does not lead group ${groupId}`, leaderHint: leaderId });
+    if (!this.isLeader(groupId)) {
+      const leaderHint = this.leader(groupId);
+      throw new NoriError('NOT_LEADER', { message: `this node does not lead group ${groupId}`, leaderHint });
+    }
+    if (to !== null && (to === this.id || !isVoter(group.raft.configuration, to as NodeId))) {
+      throw new NoriError('CONFIG_INVALID', { message: `${to} is not another voter of group ${groupId}` });
     }
     const { clock } = this.ports;
     const untilMs = clock.nowMs() + 2 * this.options.raft.electionTimeoutMsMax;
     const succeeded = await new Promise<boolean>((resolve) => {
-      const timer = clock.wakeAt(untilMs, () => group.onTransfer?.(false));
-      group.onTransfer = (result) => {
-        group.onTransfer = null;
+      const done = (result: boolean): void => {
+        group.transfers.delete(done);
         timer.cancel();
         resolve(result);
       };
+      const timer = clock.wakeAt(untilMs, () => done(false));
+      group.transfers.add(done);
       group.push({ kind: InputKind.transfer, to: to as NodeId | null });
       this.turn.schedule(group);
     });

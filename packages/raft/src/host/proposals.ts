@@ -69,6 +69,8 @@ export class WaitingProposals {
   }
 
   private settle(verdict: (index: Index, waiting: WaitingProposal) => NoriError | null): void {
+    // All leave before the first hears of it: a callback may end everything else, and nobody is answered twice.
+    const settled: { readonly waiting: WaitingProposal; readonly error: NoriError }[] = [];
     for (const [index, head] of this.byIndex) {
       let kept: WaitingProposal | null = null;
       let waiting: WaitingProposal | null = head;
@@ -80,13 +82,14 @@ export class WaitingProposals {
           kept = waiting;
         } else {
           this.count -= 1;
-          waiting.done(error, 0, nothing);
+          settled.push({ waiting, error });
         }
         waiting = following;
       }
       if (kept === null) this.byIndex.delete(index);
       else this.byIndex.set(index, kept);
     }
+    for (const { waiting, error } of settled) waiting.done(error, 0, nothing);
   }
 }
 

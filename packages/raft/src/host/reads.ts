@@ -65,7 +65,7 @@ export class WaitingReads {
     for (let head = this.proven.peek(); head !== undefined && head.index <= applied; head = this.proven.peek()) {
       this.proven.shift();
       const { read, term, via } = head;
-      if (served !== null) served(read.startMs);
+      if (served !== null && via !== 'stale') served(read.startMs);
       answer(read, () => (read.query === null ? nothing : query(read.query)), { via, index: applied, term });
     }
   }
@@ -76,19 +76,28 @@ export class WaitingReads {
       this.unproven.delete(id);
       read.done(readTimeout(), null, nothing);
     }
+    const late: WaitingRead[] = [];
     for (let left = this.proven.length; left > 0; left -= 1) {
       const head = this.proven.shift() as ReleasedRead;
       if (head.read.deadlineMs > nowMs) this.proven.push(head);
-      else head.read.done(readTimeout(), null, nothing);
+      else late.push(head.read);
     }
+    for (const read of late) read.done(readTimeout(), null, nothing);
   }
 
   failAll(error: NoriError): void {
     const reads = [...this.unproven.values()];
     this.unproven = new Map();
     for (let head = this.proven.shift(); head !== undefined; head = this.proven.shift()) reads.push(head.read);
-    for (const read of reads) read.done(error, null, nothing);
+    for (const read of reads) read.done(readError(error), null, nothing);
   }
+}
+
+/** The same error for a call that changes nothing, so that nothing is in doubt. */
+export function readError(error: NoriError): NoriError {
+  if (error.outcome !== 'unknown') return error;
+  const { code, message, remedy, cause } = error;
+  return new NoriError(code, { message, remedy, cause, outcome: 'none' });
 }
 
 /** Runs a query for its caller; a query that throws is the caller's error, not the group's. */

@@ -13,7 +13,7 @@ export function groupStatus(group: Group): GroupStatus {
   const voters = [...new Set([...configuration.incoming, ...configuration.outgoing])];
   return {
     group: group.id,
-    role: roleName(raft.role),
+    role: halted === null ? roleName(raft.role) : 'follower',
     term: raft.term,
     leader: halted === null ? raft.leaderId : null,
     commit: log.commit,

@@ -8,16 +8,22 @@ export interface AppliedCommand {
 }
 
 const bufferedMax = 65_536;
+const bufferedBytesMax = 64 << 20;
+
+interface Waiting {
+  resolve(result: IteratorResult<AppliedCommand>): void;
+  reject(error: unknown): void;
+}
 
 /**
  * Commands as they are applied on this node, from the moment of subscribing. Breaking out of the loop ends it. A
- * reader that falls more than 65,536 commands behind gets OVERLOADED: applying never waits for a reader.
+ * reader that falls more than 65,536 commands or 64 MiB behind gets OVERLOADED: applying never waits for a reader.
  */
 export class Subscription implements AsyncIterableIterator<AppliedCommand> {
   private readonly buffered = new Ring<AppliedCommand>();
   private readonly release: (subscription: Subscription) => void;
-  private waiting: { resolve(result: IteratorResult<AppliedCommand>): void; reject(error: unknown): void } | null =
-    null;
+  private readonly waiting = new Ring<Waiting>();
+  private bufferedBytes = 0;
   private ended = false;
   private error: NoriError | null = null;
 
@@ -31,13 +37,13 @@ export class Subscription implements AsyncIterableIterator<AppliedCommand> {
 
   offer(index: Index, payload: Uint8Array): void {
     if (this.ended) return;
-    const value = { index, command: payload.slice() };
-    if (this.waiting !== null) {
-      const { resolve } = this.waiting;
-      this.waiting = null;
-      resolve({ value, done: false });
-    } else if (this.buffered.length < bufferedMax) {
+    const value = { index, command: new Uint8Array(payload) };
+    const reader = this.waiting.shift();
+    if (reader !== undefined) {
+      reader.resolve({ value, done: false });
+    } else if (this.buffered.length < bufferedMax && this.bufferedBytes < bufferedBytesMax) {
       this.buffered.push(value);
+      this.bufferedBytes += payload.length;
     } else {
       this.buffered.clear();
       this.end(
@@ -52,20 +58,22 @@ export class Subscription implements AsyncIterableIterator<AppliedCommand> {
     if (this.ended) return;
     this.ended = true;
     this.error = error?.code === 'CLOSED' ? null : error;
-    if (this.waiting === null) return;
-    const { resolve, reject } = this.waiting;
-    this.waiting = null;
-    if (this.error === null) resolve({ value: undefined, done: true });
-    else reject(this.takeError());
+    for (let reader = this.waiting.shift(); reader !== undefined; reader = this.waiting.shift()) {
+      if (this.error === null) reader.resolve({ value: undefined, done: true });
+      else reader.reject(this.takeError());
+    }
   }
 
   next(): Promise<IteratorResult<AppliedCommand>> {
     const value = this.buffered.shift();
-    if (value !== undefined) return Promise.resolve({ value, done: false });
+    if (value !== undefined) {
+      this.bufferedBytes -= value.command.length;
+      return Promise.resolve({ value, done: false });
+    }
     if (this.error !== null) return Promise.reject(this.takeError());
     if (this.ended) return Promise.resolve({ value: undefined, done: true });
     return new Promise((resolve, reject) => {
-      this.waiting = { resolve, reject };
+      this.waiting.push({ resolve, reject });
     });
   }
 

@@ -138,7 +138,7 @@ export class Turn {
       this.guard(group, () => group.apply((error) => this.resume(group, error)));
       this.deadlines.set(
         group.slot,
-        group.halted === null ? group.deadlineMs(nowMs, wallMs) : Number.POSITIVE_INFINITY,
+        group.halted === null ? group.deadlineMs(nowMs, wallMs, !this.wal.full) : Number.POSITIVE_INFINITY,
       );
       if (group.busy && group.halted === null) this.enlist(group);
     }
