@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { NodePlan } from './start.ts';
+import type { NodePlan } from './node-plan.ts';
 
 const restartDelayMsMin = 200;
 const restartDelayMsMax = 5000;

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { ConfigError } from '../config/settings.ts';
 import { ChildNode } from './child-node.ts';
+import type { NodePlan } from './node-plan.ts';
 import { table } from './status.ts';
 
 export interface StartOptions {
@@ -12,16 +13,6 @@ export interface StartOptions {
   readonly basePort: number;
   readonly routing: string;
   readonly restart: boolean;
-}
-
-export interface NodePlan {
-  readonly id: string;
-  readonly resp: string;
-  readonly http: string;
-  readonly peer: string;
-  readonly dataDir: string;
-  readonly logFile: string;
-  readonly args: readonly string[];
 }
 
 const host = '127.0.0.1';

@@ -1,22 +1,11 @@
 import { type Context, Hono } from 'hono';
-import type { NoriError } from 'nori-raft';
-import type { Registry } from 'prom-client';
-import type { KvHost } from '../router/host.ts';
-import type { NodeContext } from '../server/node-context.ts';
 import { isAuthorized } from './authorization.ts';
 import { clusterDocument } from './cluster-document.ts';
+import type { HttpContext } from './context.ts';
 import { errorBody } from './error-response.ts';
 import { indexPage } from './index-page.ts';
 import { deleteKey, getKey, putKey } from './key-value.ts';
 import { notReadyReasons } from './readiness.ts';
-
-/** What the HTTP port shows of a node. */
-export interface HttpContext extends NodeContext {
-  readonly host: KvHost | null;
-  readonly failure: NoriError | null;
-  readonly registry: Registry;
-  readonly stateMachines: readonly { digest(): string }[];
-}
 
 export function createHttpApp(node: HttpContext): Hono {
   const app = new Hono();

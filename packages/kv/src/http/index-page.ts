@@ -1,5 +1,5 @@
 import { html } from 'hono/html';
-import type { HttpContext } from './app.ts';
+import type { HttpContext } from './context.ts';
 
 /** A page for whoever opens the port in a browser. */
 export function indexPage(node: HttpContext): ReturnType<typeof html> {

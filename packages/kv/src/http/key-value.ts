@@ -7,7 +7,7 @@ import type { Reply } from '../resp/reply.ts';
 import { Call } from '../router/call.ts';
 import type { Router } from '../router/router.ts';
 import { Session } from '../router/session.ts';
-import type { HttpContext } from './app.ts';
+import type { HttpContext } from './context.ts';
 import { readBody } from './body.ts';
 import { failedResponse, refused } from './error-response.ts';
 

@@ -1,4 +1,4 @@
-import type { HttpContext } from './app.ts';
+import type { HttpContext } from './context.ts';
 
 /** How far behind the commit index this node may be and still count as caught up. */
 const behindMax = 1000;

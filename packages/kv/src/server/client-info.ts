@@ -13,6 +13,8 @@ export interface ClientInfo {
   libraryVersion: string;
   protocol: Protocol;
   authenticated: boolean;
+  /** What reads the requests: it is stricter with clients that have not authenticated. */
+  readonly parser: { authenticated: boolean };
   /** READONLY: reads may be answered from this node's own state. */
   readOnly: boolean;
   /** ASKING: the next command is served here even in redirect mode. */

@@ -4,7 +4,7 @@ import { encodeFor } from '../commands/command-codec.ts';
 import { slotOf } from '../commands/key-slot.ts';
 import { validate } from '../commands/validate.ts';
 import { encodeReply, type Protocol, type Reply } from '../resp/reply.ts';
-import { RequestParser } from '../resp/request-parser.ts';
+import { type RequestLimits, RequestParser } from '../resp/request-parser.ts';
 import { toProtocol } from '../resp/result.ts';
 import { Call, type CallOwner } from '../router/call.ts';
 import { Fifo } from '../router/fifo.ts';
@@ -15,8 +15,8 @@ import type { ClientInfo } from './client-info.ts';
 import { startDatabaseCommand } from './database-commands.ts';
 import { errorText } from './error-reply.ts';
 import { isDatabaseRequest, localReply } from './local-commands.ts';
+import type { NodeContext } from './node-context.ts';
 import { Output } from './output.ts';
-import type { RespServer } from './resp-server.ts';
 
 /** Above this, no more commands are read from a client that does not take its replies. */
 const outputBytesPause = 1024 * 1024;
@@ -35,6 +35,16 @@ const loading = 'LOADING the node is reading its log; try again shortly';
 /** Commands after which the next one may be read differently: each waits until everything before it is answered. */
 const solitary: ReadonlySet<string> = new Set(['hello', 'auth', 'reset', 'quit']);
 
+/** The port that accepted a connection. */
+export interface ConnectionHome {
+  readonly context: NodeContext;
+  readonly requestLimits: Partial<RequestLimits>;
+  nowMs(): number;
+  /** Asks for `flush` at the end of this turn of the event loop. */
+  planFlush(connection: Connection): void;
+  forget(connection: Connection): void;
+}
+
 /** One Redis client: its bytes to commands, its replies in the order of its commands. */
 export class Connection implements CallOwner, ClientInfo {
   readonly clientId: number;
@@ -51,7 +61,7 @@ export class Connection implements CallOwner, ClientInfo {
   readOnly: boolean = false;
   asking: boolean = false;
   readonly parser: RequestParser;
-  readonly #server: RespServer;
+  readonly #server: ConnectionHome;
   readonly #socket: Socket;
   readonly #output: Output;
   readonly #queue: Fifo<Call | Answer> = new Fifo();
@@ -64,7 +74,7 @@ export class Connection implements CallOwner, ClientInfo {
   #closed = false;
   #flushPlanned = false;
 
-  constructor(server: RespServer, socket: Socket, clientId: number, nowMs: number) {
+  constructor(server: ConnectionHome, socket: Socket, clientId: number, nowMs: number) {
     this.#server = server;
     this.#socket = socket;
     this.#output = new Output(socket);

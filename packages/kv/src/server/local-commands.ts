@@ -9,7 +9,7 @@ import { clientNameError, isClientName } from './client-name.ts';
 import { clusterInfoText, clusterNodesText, clusterShards, clusterSlots } from './cluster-text.ts';
 import { configReply } from './config-command.ts';
 import { infoText, redisVersion } from './info-text.ts';
-import type { Connection } from './connection.ts';
+import type { ClientInfo } from './client-info.ts';
 import type { NodeContext } from './node-context.ts';
 
 /** A local command that has to ask a group after all, as another command. */
@@ -30,7 +30,7 @@ const wordAt = (args: readonly Buffer[], at: number): string => textAt(args, at)
 export function localReply(
   spec: CommandSpec,
   args: Buffer[],
-  client: Connection,
+  client: ClientInfo,
   context: NodeContext,
 ): Reply | DatabaseRequest {
   switch (spec.name) {
@@ -82,7 +82,7 @@ export function localReply(
 }
 
 /** `HELLO [2|3 [AUTH user password] [SETNAME name]]`. Nothing changes when any part is refused. */
-function hello(args: Buffer[], client: Connection, context: NodeContext): Reply {
+function hello(args: Buffer[], client: ClientInfo, context: NodeContext): Reply {
   let protocol: Protocol = client.protocol;
   if (args.length > 1) {
     const asked = textAt(args, 1);
@@ -126,7 +126,7 @@ function hello(args: Buffer[], client: Connection, context: NodeContext): Reply 
   };
 }
 
-function auth(args: Buffer[], client: Connection, context: NodeContext): Reply {
+function auth(args: Buffer[], client: ClientInfo, context: NodeContext): Reply {
   if (args.length > 3) return { error: 'ERR syntax error' };
   if (context.password === null) {
     return {
@@ -150,17 +150,17 @@ function passwordMatches(user: Buffer, password: Buffer, context: NodeContext): 
 }
 
 const wrongPasswordsMax = 10;
-const wrongPasswords = new WeakMap<Connection, number>();
+const wrongPasswords = new WeakMap<ClientInfo, number>();
 
 /** Guessing goes on a new connection after a few tries: each costs a handshake. */
-function wrongPassword(client: Connection): Reply {
+function wrongPassword(client: ClientInfo): Reply {
   const tries = (wrongPasswords.get(client) ?? 0) + 1;
   wrongPasswords.set(client, tries);
   if (tries >= wrongPasswordsMax) client.closeAfterReplies();
   return { error: 'WRONGPASS invalid username-password pair or user is disabled.' };
 }
 
-function authenticate(client: Connection): void {
+function authenticate(client: ClientInfo): void {
   client.authenticated = true;
   client.parser.authenticated = true;
 }
@@ -171,7 +171,7 @@ function select(index: string): Reply {
   return { error: 'ERR SELECT is not allowed in cluster mode' };
 }
 
-function reset(client: Connection, context: NodeContext): Reply {
+function reset(client: ClientInfo, context: NodeContext): Reply {
   client.protocol = 2;
   client.name = '';
   client.readOnly = false;

@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { RequestLimits } from '../resp/request-parser.ts';
-import { Connection } from './connection.ts';
+import { Connection, type ConnectionHome } from './connection.ts';
 import { listen } from './listen.ts';
 import type { NodeContext } from './node-context.ts';
 
@@ -8,7 +8,7 @@ const sweepMs = 1000;
 const drainMsMax = 2000;
 
 /** The RESP port: accepts clients, and writes their replies once per turn of the event loop. */
-export class RespServer {
+export class RespServer implements ConnectionHome {
   readonly context: NodeContext;
   readonly requestLimits: Partial<RequestLimits>;
   readonly #server: Server;

@@ -1,5 +1,6 @@
 import { close, constants, fdatasync, fstat, ftruncate, open, read, write } from 'node:fs';
-import { mkdir, open as openHandle, readdir, rename, unlink } from 'node:fs/promises';
+import { mkdir, open as openHandle, readdir, rename, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import type { Disk, DiskDone, DiskFile } from '../ports/disk.ts';
 
@@ -24,8 +25,18 @@ export class NodeDisk implements Disk {
     }
   }
 
+  /** Not mkdir's own `recursive`: where nothing can be made, as below /proc, that never returns (Node 20). */
   async makeDirectory(directory: string): Promise<void> {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    try {
+      await mkdir(directory, { mode: 0o700 });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EEXIST' && (await stat(directory)).isDirectory()) return;
+      const parent = dirname(directory);
+      if (code !== 'ENOENT' || parent === directory || (await exists(parent))) throw error;
+      await this.makeDirectory(parent);
+      await mkdir(directory, { mode: 0o700 });
+    }
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -44,6 +55,13 @@ export class NodeDisk implements Disk {
       await handle.close();
     }
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 class NodeFile implements DiskFile {
