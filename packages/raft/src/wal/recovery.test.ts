@@ -75,14 +75,15 @@ test('a flipped bit in the last block, which nothing vouches for yet, is refused
   const disk = new MemoryDisk();
   await smallLog(disk);
   const { path, start, end } = lastBlock(disk);
+  const taken: string[] = [];
   for (let at = start; at < end; at += 1) {
     for (let bit = 0; bit < 8; bit += 1) {
       const copy = disk.clone();
       (copy.bytesOf(path)[at] as number) ^= 1 << bit;
-      const got = await outcome(copy);
-      if (got !== 'WAL_DAMAGED') throw new Error(`byte ${at} bit ${bit}: ${got}`);
+      if ((await outcome(copy)) !== 'WAL_DAMAGED') taken.push(`byte ${at} bit ${bit}`);
     }
   }
+  expect(taken).toEqual([]);
 });
 
 test('larger damage to any block but the last is refused; in the last it is a torn tail', async () => {
@@ -90,6 +91,7 @@ test('larger damage to any block but the last is refused; in the last it is a to
   const { steps } = await smallLog(disk);
   const intact = steps.at(-1);
   const last = lastBlock(disk);
+  const wrong: string[] = [];
   for (const path of disk.paths().filter((path) => !path.includes('spare'))) {
     for (let at = 0; at < disk.bytesOf(path).length; at += 512) {
       const copy = disk.clone();
@@ -97,9 +99,10 @@ test('larger damage to any block but the last is refused; in the last it is a to
       const inLast = path === last.path && at >= last.start && at < last.end;
       const got = await outcome(copy);
       const allowed = inLast ? [steps.at(-2)] : ['WAL_DAMAGED', intact];
-      if (!allowed.includes(got)) throw new Error(`${path} sector at ${at}: ${got}`);
+      if (!allowed.includes(got)) wrong.push(`${path} sector at ${at}: ${got}`);
     }
   }
+  expect(wrong).toEqual([]);
 });
 
 test('an idle log vouches for its last block: then even larger damage to it is refused', async () => {
@@ -213,7 +216,8 @@ test('a missing, emptied or shortened segment is damage, but for one at the end 
   }
   const half = disk.clone();
   half.setBytes(`${directory}/${segmentName(paths.length + 1)}`, new Uint8Array(100));
-  if (paths.length === born.length) expect(await outcome(half)).toBe(steps.at(-1));
+  const expected = paths.length === born.length ? steps.at(-1) : 'WAL_DAMAGED';
+  expect(await outcome(half)).toBe(expected);
 });
 
 test('the first segment may go only when nothing in it is needed', async () => {
@@ -239,7 +243,8 @@ test('a segment of a newer format is refused by name', async () => {
 async function life(disk: MemoryDisk, told: { acknowledged: number; staged: number; base: number }): Promise<void> {
   const { wal, clock } = await openWal(disk, { segmentBytes });
   if (told.staged === 0 && told.acknowledged === 0) wal.createGroup(1);
-  for (let at = told.acknowledged + 1; at <= told.acknowledged + 12; at += 1) {
+  const until = told.acknowledged + 12;
+  for (let at = told.acknowledged + 1; at <= until; at += 1) {
     told.staged = Math.max(told.staged, at);
     wal.setHardState(1, vote(at));
     wal.append(1, [command(at, at, 'z'.repeat((at * 97) % 700))]);
@@ -277,8 +282,8 @@ for (const power of [false, true]) {
       const opened = await openWal(disk, { segmentBytes });
       checkTold(opened, told, `crash at ${at}`);
     }
-    expect(cuts.first).toBeGreaterThan(80);
-    expect(cuts.second).toBeGreaterThan(500);
+    expect(cuts.first).toBeGreaterThan(70);
+    expect(cuts.second).toBeGreaterThan(300);
   });
 }
 
