@@ -1,10 +1,15 @@
-import type { SimNode } from './cluster.ts';
+/** What an event asks of the node whose event it is. */
+export interface Actor {
+  readonly life: number;
+  readonly up: boolean;
+  readonly pausedUntilMs: number;
+}
 
 export interface Event {
   readonly atMs: number;
   readonly run: () => void;
   /** Whose event it is: it waits while that node stands still, and dies with it. Null for the world's. */
-  readonly node: SimNode | null;
+  readonly node: Actor | null;
   readonly life: number;
 }
 
