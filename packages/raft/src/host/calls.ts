@@ -6,7 +6,7 @@ import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
 import { failureReply, Forwarding } from './forwarding.ts';
-import type { Group } from './group.ts';
+import { diskFull, type Group } from './group.ts';
 import type { HostOptions } from './options.ts';
 import { answer, readError, type WaitingRead } from './reads.ts';
 import type { Turn } from './turn.ts';
@@ -57,11 +57,7 @@ export class Calls {
       return;
     }
     if (this.parts.wal.full && group.raft.role === Role.leader) {
-      done(
-        new NoriError('DISK_FULL', { message: `the volume of ${this.parts.options.directory} is full` }),
-        0,
-        nothing,
-      );
+      done(diskFull(), 0, nothing);
       return;
     }
     const startMs = this.parts.clock.nowMs();

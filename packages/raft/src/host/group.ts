@@ -1,10 +1,11 @@
 import { NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
 import { type Input, InputKind, type Proposal } from '../core/input.ts';
+import { MessageKind } from '../core/message.ts';
 import { type Accepted, Output, type Refused } from '../core/output.ts';
 import { step } from '../core/raft.ts';
 import type { RaftState } from '../core/state.ts';
-import { EntryKind, type GroupId, type Index, Role, type Term } from '../core/types.ts';
+import { type Entry, EntryKind, type GroupId, type Index, Role, type Term } from '../core/types.ts';
 import { Metric } from '../observe/metrics.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -101,14 +102,18 @@ export class Group {
 
   /**
    * Hands the core what has gathered: messages first, then this turn's proposals and reads as one batch each.
-   * `admits` says whether the log has room for what an input would add to it.
+   * Entries of others for which the log has no `room` are dropped, like a lost message: nothing was promised for them.
    */
-  drain(nowMs: number, wallMs: number, admits: (input: Input) => boolean): void {
+  drain(nowMs: number, wallMs: number, room: (entries: readonly { readonly payload: Uint8Array }[]) => boolean): void {
     for (let left = Math.min(this.inbox.length, this.limits.inputsPerTurnMax); left > 0; left -= 1) {
       const input = this.inbox.shift() as Input;
-      if (admits(input)) step(this.raft, input, nowMs, this.output);
+      const entries = entriesOf(input);
+      if (entries.length === 0 || room(entries)) step(this.raft, input, nowMs, this.output);
     }
-    if (this.submitted.length > 0) this.stepProposals(nowMs, wallMs);
+    if (this.submitted.length > 0) {
+      if (this.raft.role !== Role.leader || room(this.submitted)) this.stepProposals(nowMs, wallMs);
+      else this.refuseSubmitted();
+    }
     if (this.readIds.length > 0) {
       const readIds = this.readIds;
       this.readIds = [];
@@ -145,6 +150,12 @@ export class Group {
     if (this.clockProposed || raft.role !== Role.leader || applier.busy) return Number.POSITIVE_INFINITY;
     const at = stateMachine.nextDeadlineMs?.() ?? Number.NaN;
     return Number.isNaN(at) ? Number.POSITIVE_INFINITY : Math.max(at - wallMs, this.clockNotBeforeMs - nowMs);
+  }
+
+  private refuseSubmitted(): void {
+    const { submitted } = this;
+    this.submitted = [];
+    for (const waiting of submitted) waiting.done(diskFull(), 0, nothing);
   }
 
   private stepProposals(nowMs: number, wallMs: number): void {
@@ -269,6 +280,17 @@ export class Group {
     this.subscriptions.clear();
     this.endTransfers(false);
   }
+}
+
+const noEntries: readonly Entry[] = [];
+
+function entriesOf(input: Input): readonly Entry[] {
+  if (input.kind !== InputKind.message || input.message.kind !== MessageKind.append) return noEntries;
+  return input.message.entries;
+}
+
+export function diskFull(): NoriError {
+  return new NoriError('DISK_FULL', { message: 'the volume of the data directory is full' });
 }
 
 export function refusalError(group: GroupId, refusal: Refused): NoriError {

@@ -2,7 +2,7 @@ import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
 import { foundingConfiguration } from '../core/configuration.ts';
 import { RaftState } from '../core/state.ts';
-import { type Configuration, EntryKind, entry, type GroupId, type Term } from '../core/types.ts';
+import { type Configuration, EntryKind, entry, type GroupId, type Member, type Term } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -22,11 +22,15 @@ export interface GroupsParts {
   readonly turn: Turn;
   /** What the log held at start; kept up to date with what is founded and destroyed since. */
   readonly recovered: Map<GroupId, RecoveredGroup>;
+  /** @throws NoriError CLOSED or DISK_FAILED. */
+  assertRunning(): void;
 }
 
 /** Groups come and go at run time. */
 export class Groups {
   readonly open: Map<GroupId, Group> = new Map();
+  /** Ids that are taken, of groups whose first entry is on its way to the disk. Until it is there they hear nothing. */
+  private readonly founding = new Set<GroupId>();
   private readonly parts: GroupsParts;
 
   constructor(parts: GroupsParts) {
@@ -47,7 +51,10 @@ export class Groups {
       const message = `group must be a whole number from 1 to 2^32 - 1, not ${String(id)}`;
       throw new NoriError('CONFIG_INVALID', { message });
     }
-    if (this.open.has(id)) throw new NoriError('GROUP_EXISTS', { message: `group ${id} is open on this node already` });
+    if (this.open.has(id) || this.founding.has(id)) {
+      throw new NoriError('GROUP_EXISTS', { message: `group ${id} is open on this node already` });
+    }
+    assertStateMachine(id, stateMachine);
     const onDisk = recovered.get(id);
     if (onDisk?.destroyed === true) {
       throw new NoriError('GROUP_DESTROYED', {
@@ -56,16 +63,25 @@ export class Groups {
         outcome: 'notApplied',
       });
     }
-    const members = create.members === undefined ? options.members : membersOf(create.members);
-    const start = onDisk ?? this.found(id, foundingConfiguration(members));
+    const members = create.members === undefined ? options.members : this.foundersOf(create.members);
+    const start = onDisk ?? (await this.found(id, foundingConfiguration(members)));
     const group = this.makeGroup(start, stateMachine);
-    // In the map before the disk answers, so that the id cannot be taken twice; in the turn only afterwards.
+    // From here on the group has the entries; what is kept is that its id is taken.
+    recovered.set(id, { ...start, entries: [] });
     this.open.set(id, group);
-    if (onDisk === undefined) {
-      await this.flushed();
-      recovered.set(id, start);
-    }
-    if (this.open.get(id) === group) turn.add(group);
+    turn.add(group);
+  }
+
+  private foundersOf(record: Readonly<Record<string, string>>): readonly Member[] {
+    const { options } = this.parts;
+    const members = membersOf(record);
+    const stranger = members.find(({ id }) => !options.members.some((known) => known.id === id));
+    const why =
+      stranger === undefined
+        ? `does not name this node, ${options.id}: only its founding members create a group`
+        : `names ${stranger.id}, which is no member of this host: hosts only speak to members`;
+    if (stranger === undefined && members.some(({ id }) => id === options.id)) return members;
+    throw new NoriError('CONFIG_INVALID', { message: `members ${why}`, remedy: 'mend members' });
   }
 
   async destroy(id: GroupId): Promise<void> {
@@ -90,7 +106,7 @@ export class Groups {
     });
   }
 
-  private found(id: GroupId, configuration: Configuration): RecoveredGroup {
+  private async found(id: GroupId, configuration: Configuration): Promise<RecoveredGroup> {
     const { wal } = this.parts;
     // Every founder writes the same first entry, as if an earlier leader had committed it everywhere.
     const first = entry({ index: 1, term: foundingTerm, kind: EntryKind.configuration, timeMs: 0, configuration });
@@ -98,6 +114,13 @@ export class Groups {
     wal.createGroup(id);
     wal.setHardState(id, hardState);
     wal.append(id, [first]);
+    this.founding.add(id);
+    try {
+      await this.flushed();
+    } finally {
+      this.founding.delete(id);
+    }
+    this.parts.assertRunning();
     return { group: id, hardState, entries: [first], base: { index: 0, term: 0, timeMs: 0 }, destroyed: false };
   }
 
@@ -122,4 +145,14 @@ export class Groups {
       nowMs: () => clock.nowMs(),
     });
   }
+}
+
+/** What JavaScript lets through would only come to light with the first command. */
+function assertStateMachine(id: GroupId, stateMachine: StateMachine): void {
+  const missing = (['apply', 'query', 'snapshot', 'restore'] as const).find(
+    (method) => typeof (stateMachine as Partial<StateMachine> | undefined)?.[method] !== 'function',
+  );
+  if (missing === undefined) return;
+  const message = `stateMachine of group ${id} has no method ${missing}`;
+  throw new NoriError('CONFIG_INVALID', { message, remedy: 'give it apply, query, snapshot and restore' });
 }

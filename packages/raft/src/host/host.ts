@@ -27,6 +27,9 @@ import { groupStatus, hostStatus } from './status.ts';
 import { Subscription } from './subscription.ts';
 import { Turn } from './turn.ts';
 
+/** How long a closing host waits for its disk. */
+const closeMsMax = 5_000;
+
 /** Many groups on one thread, with one log, one disk wait a turn and one connection to each peer. */
 export class Host {
   /** The host stopped itself, because its disk failed. Told once. */
@@ -81,7 +84,15 @@ export class Host {
       onSweep: (nowMs) => this.calls.expire(nowMs),
     });
     const { turn } = this;
-    this.groups = new Groups({ options, clock, random, wal, turn, recovered });
+    this.groups = new Groups({
+      options,
+      clock,
+      random,
+      wal,
+      turn,
+      recovered,
+      assertRunning: () => this.assertRunning(),
+    });
     const groups = this.groups.open;
     this.calls = new Calls({
       options,
@@ -105,6 +116,7 @@ export class Host {
       onLinkLost: (peer) => this.calls.onPeerDown(peer),
       onRefused: (peer, error) => this.onRefused?.(peer, error),
       fail: (error) => this.fail(error),
+      stopped: () => this.stopped(),
     });
     wal.onFailed = (error) => this.fail(error);
     wal.onRoom = (full) => this.onRoom(full);
@@ -131,7 +143,8 @@ export class Host {
         admit: (peer, identity, vouched) => this.peerTable.admit(peer, identity, vouched),
         onMessage: (_peer, groupId, message) => {
           const group = this.groups.open.get(groupId);
-          if (group === undefined || group.halted !== null) return;
+          // A cluster that is not founded yet hears nothing: it could neither act on it nor keep it all.
+          if (group === undefined || group.halted !== null || this.turn.held) return;
           group.push({ kind: InputKind.message, message });
           this.turn.schedule(group);
         },
@@ -317,7 +330,9 @@ export class Host {
     this.narrator.logger?.error({ err: error, remedy: error.remedy }, `the host stops: ${error.message}`);
     this.narrator.tell({ scope: 'Storage', event: { type: 'DiskFailed', message: error.message } });
     this.stopActing(error);
-    void this.transport.close();
+    this.transport.close().catch((cause: unknown) => {
+      this.narrator.logger?.warn({ err: cause }, 'the peer port could not be closed');
+    });
     this.onFailed?.(error);
   }
 
@@ -340,6 +355,8 @@ export class Host {
   /**
    * Stops. With `handover` (the default) it first passes on every group it leads, for two election timeouts at most.
    * Callers that still wait get CLOSED. May be called more than once.
+   *
+   * @throws NoriError DISK_FAILED when the disk does not answer for 5 s: the directory stays locked until the process ends.
    */
   close(options: { readonly handover?: boolean } = {}): Promise<void> {
     this.closing ??= this.shutDown(options.handover ?? true);
@@ -354,9 +371,31 @@ export class Host {
     if (handover && this.state === 'running') await this.handOver();
     this.state = 'closed';
     this.stopActing(new NoriError('CLOSED', { message: 'the node was closed' }));
+    await this.inTime(this.release());
+  }
+
+  /** The directory stays locked while something may still be written to it. */
+  private async release(): Promise<void> {
     await this.transport.close();
     await this.wal.close();
     await this.directory.close();
+  }
+
+  private inTime(work: Promise<void>): Promise<void> {
+    const { clock } = this.ports;
+    return new Promise((resolve, reject) => {
+      const timer = clock.wakeAt(clock.nowMs() + closeMsMax, () => {
+        const message = `the disk did not let go of ${this.options.directory} within ${closeMsMax} ms`;
+        reject(
+          new NoriError('DISK_FAILED', {
+            message,
+            outcome: 'none',
+            remedy: 'end the process; nothing acknowledged is lost',
+          }),
+        );
+      });
+      work.finally(() => timer.cancel()).then(resolve, reject);
+    });
   }
 
   private async handOver(): Promise<void> {

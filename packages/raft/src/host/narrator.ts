@@ -1,6 +1,6 @@
 import type { NoriError } from '../base/errors.ts';
 import type { Note } from '../core/output.ts';
-import { type GroupId, Role } from '../core/types.ts';
+import { type GroupId, Role, type Term } from '../core/types.ts';
 import { Metric } from '../observe/metrics.ts';
 import type { Meter, Observer, RaftEvent, VizEvent } from '../ports/meter.ts';
 import type { Logger } from './options.ts';
@@ -32,13 +32,15 @@ export class Narrator {
     this.tell({ scope: 'Peer', event: { type: 'InboundRejected', remote, code, message } });
   }
 
+  roleOf(group: GroupId, role: Role, term: Term): void {
+    this.meter?.gauge(Metric.role, group, roleValue(role));
+    this.meter?.gauge(Metric.term, group, term);
+  }
+
   note(group: GroupId, note: Note): void {
     const event = toEvent(group, note);
     if (event !== null) this.observer?.onEvent({ scope: 'Raft', event });
-    if (note.kind === 'roleChanged') {
-      this.meter?.gauge(Metric.role, group, roleValue(note.role));
-      this.meter?.gauge(Metric.term, group, note.term);
-    }
+    if (note.kind === 'roleChanged') this.roleOf(group, note.role, note.term);
     if (note.kind === 'campaignStarted' && !note.preVote) this.meter?.count(Metric.elections, group, 1);
     if (note.kind === 'leaderElected') {
       this.meter?.gauge(Metric.term, group, note.term);

@@ -6,6 +6,8 @@ import type { DirectoryLock, Disk } from '../ports/disk.ts';
 import type { Meter, Observer } from '../ports/meter.ts';
 import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
+import { defaultLimits } from '../transport/limits.ts';
+import { sectorBytes } from '../wal/block.ts';
 
 /** Where a host meets the world. The simulator passes others than node/ does. */
 export interface Ports {
@@ -82,18 +84,80 @@ export interface HostOptions {
   readonly logger: Logger | null;
 }
 
+/** Every field of HostConfig, so that a misspelt one is not silently ignored. */
+export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
+  id: true,
+  members: true,
+  listen: true,
+  directory: true,
+  clusterId: true,
+  bootstrap: true,
+  attributes: true,
+  heartbeatMs: true,
+  electionTimeoutMs: true,
+  commitTimeoutMs: true,
+  commandBytesMax: true,
+  pendingMax: true,
+  inputsPerTurnMax: true,
+  applyBytesPerTurnMax: true,
+  segmentBytes: true,
+  meter: true,
+  observer: true,
+  logger: true,
+};
+
 const commandBytesDefault = (8 << 20) + (128 << 10);
+/** A command, its entry and its message travel in one frame. */
+const commandBytesLimit = defaultLimits.frameBytesMax - (1 << 20);
+const segmentBytesMin = 16 << 10;
 
 /** @throws NoriError CONFIG_INVALID naming the field and the rule it breaks. */
 export function hostOptions(config: HostConfig): HostOptions {
+  assertKnownFields(config, hostFields);
   const members = checkedMembers(config);
+  const own = members.find((member) => member.id === config.id) as Member;
+  return {
+    id: own.id,
+    members,
+    listen: textOr('listen', config.listen, own.address),
+    directory: textOr('directory', config.directory, ''),
+    clusterId: checkedClusterId(config.clusterId),
+    bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? false),
+    attributes: checkedAttributes(config.attributes ?? {}),
+    raft: { ...defaultRaftOptions, ...checkedTimes(config) },
+    commitTimeoutMs: positive('commitTimeoutMs', config.commitTimeoutMs ?? 5000),
+    commandBytesMax: atMost('commandBytesMax', config.commandBytesMax ?? commandBytesDefault, commandBytesLimit),
+    pendingMax: positive('pendingMax', config.pendingMax ?? 65_536),
+    inputsPerTurnMax: positive('inputsPerTurnMax', config.inputsPerTurnMax ?? 1024),
+    applyBytesPerTurnMax: positive('applyBytesPerTurnMax', config.applyBytesPerTurnMax ?? 4 << 20),
+    segmentBytes: checkedSegmentBytes(config.segmentBytes ?? 16 << 20),
+    meter: withMethods('meter', config.meter ?? null, ['count', 'gauge', 'observe']),
+    observer: withMethods('observer', config.observer ?? null, ['onEvent']),
+    logger: withMethods('logger', config.logger ?? null, ['debug', 'info', 'warn', 'error']),
+  };
+}
+
+/** @throws NoriError CONFIG_INVALID when there is a field that `fields` does not have. */
+export function assertKnownFields(config: object, fields: Readonly<Record<string, true>>): void {
+  if (typeof config !== 'object' || config === null) throw invalid('config', 'must be an object');
+  for (const field of Object.keys(config)) {
+    if (!Object.hasOwn(fields, field))
+      throw invalid(field, `is no setting; there are ${Object.keys(fields).join(', ')}`);
+  }
+}
+
+function checkedTimes(
+  config: HostConfig,
+): Pick<RaftOptions, 'heartbeatMs' | 'electionTimeoutMsMin' | 'electionTimeoutMsMax'> {
   const heartbeatMs = positive('heartbeatMs', config.heartbeatMs ?? defaultRaftOptions.heartbeatMs);
-  const electionTimeoutMs = config.electionTimeoutMs ?? {
+  const given: unknown = config.electionTimeoutMs ?? {
     min: defaultRaftOptions.electionTimeoutMsMin,
     max: defaultRaftOptions.electionTimeoutMsMax,
   };
-  const min = positive('electionTimeoutMs.min', electionTimeoutMs.min);
-  const max = positive('electionTimeoutMs.max', electionTimeoutMs.max);
+  if (typeof given !== 'object' || given === null) throw invalid('electionTimeoutMs', 'must be {min, max}, in ms');
+  const { min: givenMin, max: givenMax } = given as Readonly<Record<'min' | 'max', number>>;
+  const min = positive('electionTimeoutMs.min', givenMin);
+  const max = positive('electionTimeoutMs.max', givenMax);
   if (max < min) throw invalid('electionTimeoutMs', `max (${max}) must not be below min (${min})`);
   if (min < 2 * heartbeatMs) {
     throw invalid(
@@ -101,28 +165,7 @@ export function hostOptions(config: HostConfig): HostOptions {
       `min (${min}) must be at least twice heartbeatMs (${heartbeatMs}), or followers call elections for nothing`,
     );
   }
-  if (config.clusterId.length !== 16) throw invalid('clusterId', 'must be 16 bytes');
-  const commandBytesMax = positive('commandBytesMax', config.commandBytesMax ?? commandBytesDefault);
-  const own = members.find((member) => member.id === config.id) as Member;
-  return {
-    id: own.id,
-    members,
-    listen: config.listen ?? own.address,
-    directory: config.directory,
-    clusterId: config.clusterId,
-    bootstrap: config.bootstrap ?? false,
-    attributes: config.attributes ?? {},
-    raft: { ...defaultRaftOptions, heartbeatMs, electionTimeoutMsMin: min, electionTimeoutMsMax: max },
-    commitTimeoutMs: positive('commitTimeoutMs', config.commitTimeoutMs ?? 5000),
-    commandBytesMax,
-    pendingMax: positive('pendingMax', config.pendingMax ?? 65_536),
-    inputsPerTurnMax: positive('inputsPerTurnMax', config.inputsPerTurnMax ?? 1024),
-    applyBytesPerTurnMax: positive('applyBytesPerTurnMax', config.applyBytesPerTurnMax ?? 4 << 20),
-    segmentBytes: positive('segmentBytes', config.segmentBytes ?? 16 << 20),
-    meter: config.meter ?? null,
-    observer: config.observer ?? null,
-    logger: config.logger ?? null,
-  };
+  return { heartbeatMs, electionTimeoutMsMin: min, electionTimeoutMsMax: max };
 }
 
 function checkedMembers(config: HostConfig): Member[] {
@@ -137,6 +180,9 @@ function checkedMembers(config: HostConfig): Member[] {
 
 /** @throws NoriError CONFIG_INVALID. */
 export function membersOf(record: Readonly<Record<string, string>>): Member[] {
+  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
+    throw invalid('members', "must be an object of addresses by node id, like {n1: 'HOST:PORT'}");
+  }
   const members: Member[] = [];
   const addresses = new Set<string>();
   for (const [id, address] of Object.entries(record)) {
@@ -150,6 +196,53 @@ export function membersOf(record: Readonly<Record<string, string>>): Member[] {
   return members;
 }
 
+function checkedClusterId(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array) || value.length !== 16) throw invalid('clusterId', 'must be 16 bytes');
+  return value;
+}
+
+function checkedAttributes(value: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null) throw invalid('attributes', 'must be an object of texts');
+  for (const [name, text] of Object.entries(value)) {
+    if (typeof text !== 'string') throw invalid('attributes', `gives ${name} a value that is not text`);
+  }
+  return value;
+}
+
+function checkedSegmentBytes(value: number): number {
+  const checked = positive('segmentBytes', value);
+  if (checked >= segmentBytesMin && checked % sectorBytes === 0) return checked;
+  throw invalid('segmentBytes', `must be a multiple of ${sectorBytes} from ${segmentBytesMin} up, not ${checked}`);
+}
+
+function checkedBoolean(field: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalid(field, `must be true or false, not ${String(value)}`);
+  return value;
+}
+
+function textOr(field: string, value: unknown, fallback: string): string {
+  const given = value ?? fallback;
+  if (typeof given !== 'string' || (value !== undefined && given === '')) throw invalid(field, 'must be a text');
+  return given;
+}
+
+function withMethods<T extends object>(
+  field: string,
+  value: T | null,
+  methods: readonly (keyof T & string)[],
+): T | null {
+  if (value === null) return null;
+  for (const method of methods) {
+    if (typeof value[method] !== 'function') throw invalid(field, `has no method ${method}`);
+  }
+  return value;
+}
+
+function atMost(field: string, value: number, most: number): number {
+  if (positive(field, value) > most) throw invalid(field, `must not be above ${most}, not ${value}`);
+  return value;
+}
+
 function positive(field: string, value: number): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value <= 0) {
     throw invalid(field, `must be a whole number above 0, not ${String(value)}`);
@@ -157,6 +250,6 @@ function positive(field: string, value: number): number {
   return value;
 }
 
-function invalid(field: string, rule: string): NoriError {
+export function invalid(field: string, rule: string): NoriError {
   return new NoriError('CONFIG_INVALID', { message: `${field} ${rule}`, remedy: `mend ${field}` });
 }

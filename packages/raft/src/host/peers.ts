@@ -22,6 +22,8 @@ export interface PeerParts {
   onLinkLost(peer: NodeId): void;
   onRefused(peer: NodeId, error: NoriError): void;
   fail(error: NoriError): void;
+  /** Why the host takes part no more, or null. */
+  stopped(): NoriError | null;
 }
 
 /** The other hosts: who is let in, who is there, and who does not want us. */
@@ -43,19 +45,25 @@ export class Peers {
   ): Promise<NoriError | null> {
     let refusal: NoriError | null;
     try {
-      refusal = await this.admission.admit(peer, identity, vouched);
+      refusal = (await this.admission.admit(peer, identity, vouched)) ?? this.parts.stopped();
+      if (refusal === null) {
+        this.dismissDisputed();
+        await this.foundWhenMet();
+      }
     } catch (cause) {
-      refusal = new NoriError('DISK_FAILED', { message: 'the identity of a peer could not be written down', cause });
-      this.parts.fail(refusal);
+      refusal = notWritten(cause);
+      // A full volume passes: the peer comes again.
+      if (refusal.code !== 'DISK_FULL') this.parts.fail(refusal);
     }
     if (refusal !== null) {
       this.parts.narrator.logger?.error({ peer, code: refusal.code, remedy: refusal.remedy }, refusal.message);
-      return refusal;
     }
-    for (const { id } of this.parts.options.members)
-      if (this.admission.isDisputed(id)) this.parts.transport.removePeer(id);
-    await this.foundWhenMet();
-    return null;
+    return refusal;
+  }
+
+  private dismissDisputed(): void {
+    const { options, transport } = this.parts;
+    for (const { id } of options.members) if (this.admission.isDisputed(id)) transport.removePeer(id);
   }
 
   /** A new cluster acts only once every founder has met every other: until then a wiped node could pass for a new one (docs/adr/0003). */
@@ -63,6 +71,8 @@ export class Peers {
     if (this.parts.directory.founded || !this.admission.hasMet(this.parts.options.members.map((member) => member.id)))
       return;
     await this.parts.directory.markFounded();
+    // Two peers met at once found a cluster once.
+    if (!this.parts.turn.held) return;
     this.parts.narrator.logger?.info(
       { members: this.parts.options.members.map((member) => member.id) },
       'every founding member was met',
@@ -114,4 +124,9 @@ export class Peers {
       refusal: this.refusals.get(peer.id)?.message ?? null,
     }));
   }
+}
+
+function notWritten(cause: unknown): NoriError {
+  const code = cause instanceof NoriError && cause.code === 'DISK_FULL' ? 'DISK_FULL' : 'DISK_FAILED';
+  return new NoriError(code, { message: 'the identity of a peer could not be written down', cause });
 }

@@ -1,7 +1,8 @@
 import { NoriError } from '../base/errors.ts';
-import { entryBytes } from '../codec/entry.ts';
-import { type Input, InputKind, type PersistedInput } from '../core/input.ts';
-import { type Message, MessageKind } from '../core/message.ts';
+import type { PersistedInput } from '../core/input.ts';
+import { entryOverheadBytes } from '../core/log.ts';
+import type { Message } from '../core/message.ts';
+import { Role } from '../core/types.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -39,6 +40,8 @@ export class Turn {
   private timer: Timer | null = null;
   private timerAtMs = Number.POSITIVE_INFINITY;
   private sweepAtMs = 0;
+  /** Bytes of entries taken in this turn and not staged yet. */
+  private takenBytes = 0;
 
   constructor(parts: {
     readonly clock: Clock;
@@ -63,6 +66,7 @@ export class Turn {
 
   add(group: Group): void {
     this.groups[group.slot] = group;
+    this.narrator.roleOf(group.id, group.raft.role, group.raft.term);
     this.schedule(group);
   }
 
@@ -122,10 +126,11 @@ export class Turn {
     this.deadlines.due(nowMs, (slot) => this.enlist(this.groups[slot]));
     const batch = this.ready;
     this.ready = [];
+    this.takenBytes = 0;
     for (const group of batch) {
       group.scheduled = false;
       this.guard(group, () => {
-        group.drain(nowMs, wallMs, this.admits);
+        group.drain(nowMs, wallMs, this.room);
         group.passTime(nowMs, wallMs, !this.wal.full);
       });
     }
@@ -136,11 +141,10 @@ export class Turn {
     if (awaiting.length > 0) this.wal.flush((error) => this.onFlushed(awaiting, error));
     for (const group of batch) {
       this.guard(group, () => group.apply((error) => this.resume(group, error)));
-      this.deadlines.set(
-        group.slot,
-        group.halted === null ? group.deadlineMs(nowMs, wallMs, !this.wal.full) : Number.POSITIVE_INFINITY,
-      );
-      if (group.busy && group.halted === null) this.enlist(group);
+      // Its slot may be another's by now.
+      if (group.halted !== null) continue;
+      this.deadlines.set(group.slot, group.deadlineMs(nowMs, wallMs, !this.wal.full));
+      if (group.busy) this.enlist(group);
     }
     if (this.ready.length > 0) this.request();
   }
@@ -188,13 +192,15 @@ export class Turn {
     else this.halt(group, error);
   }
 
-  /** Entries for which the disk has no room are dropped, like a lost message: nothing was promised for them. */
-  private readonly admits = (input: Input): boolean => {
-    if (input.kind !== InputKind.message || input.message.kind !== MessageKind.append) return true;
-    if (input.message.entries.length === 0) return true;
-    let bytes = 0;
-    for (const entry of input.message.entries) bytes += entryBytes(entry);
-    return this.wal.roomFor(bytes);
+  /** Whether the log has room for these entries, beside all that this turn has taken so far. */
+  private readonly room = (entries: readonly { readonly payload: Uint8Array }[]): boolean => {
+    // While the volume gives more there is room for anything.
+    if (this.wal.roomFor(Number.POSITIVE_INFINITY)) return true;
+    let bytes = this.takenBytes;
+    for (const { payload } of entries) bytes += payload.length + entryOverheadBytes;
+    if (!this.wal.roomFor(bytes)) return false;
+    this.takenBytes = bytes;
+    return true;
   };
 
   /** A group that breaks stops alone: its host and the other groups go on. */
@@ -212,6 +218,7 @@ export class Turn {
     const message = `group ${group.id} stopped on this node: ${why}`;
     group.halted = new NoriError('APPLY_FAILED', { message, cause });
     this.deadlines.set(group.slot, Number.POSITIVE_INFINITY);
+    this.narrator.roleOf(group.id, Role.follower, group.raft.term);
     this.narrator.logger?.error({ group: group.id, err: cause }, message);
     this.narrator.tell({ scope: 'Storage', event: { type: 'GroupHalted', group: group.id, message: why } });
     group.failAll(group.halted, new NoriError('APPLY_FAILED', { message, outcome: 'notApplied', cause }));

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { Host, openStorage } from '../host/host.ts';
-import type { HostConfig, Ports } from '../host/options.ts';
+import { assertKnownFields, type HostConfig, hostFields, invalid, membersOf, type Ports } from '../host/options.ts';
 import { nodeClock } from './clock.ts';
 import { NodeDisk } from './disk.ts';
 import { NodeDirectoryLock } from './lock.ts';
 import { MemoryDisk } from './memory-disk.ts';
-import { nodeNetwork } from './network.ts';
+import { nodeNetwork, parseAddress } from './network.ts';
 import { nodeRandom } from './random.ts';
 
 /** What `RaftHost.open` is told. All but `id` and `members` may be left out. */
@@ -29,7 +29,7 @@ export class RaftHost extends Host {
    *   WAL_DAMAGED, FORMAT_TOO_NEW, ADDRESS_IN_USE, ADDRESS_INVALID.
    */
   static async open(config: RaftHostConfig): Promise<RaftHost> {
-    const { dataDir, clusterName = 'nori', ...rest } = config;
+    const { dataDir, clusterName = 'nori', ...rest } = checked(config);
     const ports = realPorts(dataDir === undefined);
     const host = new RaftHost(
       await openStorage(
@@ -48,15 +48,36 @@ export class RaftHost extends Host {
   }
 }
 
+/** What only matters on a real machine: the host checks the rest. */
+function checked(config: RaftHostConfig): RaftHostConfig {
+  const { directory: _path, clusterId: _name, ...fields } = hostFields;
+  assertKnownFields(config, { ...fields, dataDir: true, clusterName: true });
+  const { dataDir, clusterName } = config;
+  if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === ''))
+    throw invalid('dataDir', 'must be a path');
+  if (clusterName !== undefined && typeof clusterName !== 'string') throw invalid('clusterName', 'must be a text');
+  const members = membersOf(config.members);
+  if (members.length > 1)
+    for (const { id, address } of members) assertAddress(`members: the address of ${id}`, address);
+  if (config.listen !== undefined) assertAddress('listen', config.listen);
+  return config;
+}
+
+function assertAddress(field: string, address: string): void {
+  try {
+    parseAddress(address);
+  } catch {
+    throw invalid(field, `must be HOST:PORT, not ${JSON.stringify(address)}`);
+  }
+}
+
 function realPorts(inMemory: boolean): Ports {
   return {
     clock: nodeClock(),
     random: nodeRandom(),
     network: nodeNetwork(),
     disk: inMemory ? new MemoryDisk() : new NodeDisk(),
-    lock: inMemory
-      ? { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) }
-      : new NodeDirectoryLock(),
+    lock: inMemory ? { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) } : new NodeDirectoryLock(),
   };
 }
 

@@ -12,8 +12,6 @@ export const Metric = {
   role: 'raft_role',
   /** Gauge: the term. */
   term: 'raft_term',
-  /** Counter: proposals refused or lost, whatever the reason. */
-  proposalsFailed: 'raft_proposals_failed_total',
 } as const;
 export type Metric = (typeof Metric)[keyof typeof Metric];
 
@@ -29,7 +27,6 @@ export const metricFacts: Readonly<Record<Metric, MetricFacts>> = {
   raft_elections_total: { kind: 'counter', help: 'Elections this node stood in' },
   raft_role: { kind: 'gauge', help: 'Role of this node: 0 follower, 1 candidate, 2 leader' },
   raft_term: { kind: 'gauge', help: 'Term of the group on this node' },
-  raft_proposals_failed_total: { kind: 'counter', help: 'Proposals refused or lost' },
 };
 
 /** Upper bounds, in ms, of the histograms. */

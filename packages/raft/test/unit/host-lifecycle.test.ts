@@ -1,0 +1,164 @@
+import { expect, test } from 'vitest';
+import { bytes, HostWorld, Ledger, type Machine, text } from '../support/host-world.test-support.ts';
+
+const first = (world: HostWorld): Machine => world.machines[0] as Machine;
+
+test('a group that is still being written down hears nothing, wakes nobody, and cannot be made twice', async () => {
+  const world = await HostWorld.elected();
+  const machine = first(world);
+  machine.syncMs = 3000;
+  const creating = machine.host.createGroup({ group: 2, stateMachine: new Ledger() });
+  expect(await world.failure(machine.host.createGroup({ group: 2, stateMachine: new Ledger() }))).toMatchObject({
+    code: 'GROUP_EXISTS',
+  });
+  const wakes = machine.clock.wakes;
+  await world.run(1000);
+  expect(machine.clock.wakes - wakes).toBeLessThan(200);
+  expect(() => machine.host.groupStatus(2)).toThrow(/not open/);
+  machine.syncMs = 0;
+  await world.settled(creating);
+  expect(machine.host.groupStatus(2).commit).toBeGreaterThanOrEqual(0);
+  await world.close();
+});
+
+test('a destroyed group stays destroyed, also after a restart, whatever its peers still send', async () => {
+  const world = await HostWorld.elected({ groups: [1, 2] });
+  const machine = world.leading(2);
+  await world.settled(machine.host.execute(2, bytes('x')));
+  await world.settled(machine.host.destroyGroup(2));
+  await world.run(2000);
+  expect(machine.host.status().groups.map(({ group }) => group)).toEqual([1]);
+  const again = { group: 2, stateMachine: new Ledger() };
+  expect(await world.failure(machine.host.createGroup(again))).toMatchObject({ code: 'GROUP_DESTROYED' });
+  world.powerCut(machine);
+  expect(await world.failure(world.start(machine))).toMatchObject({ code: 'GROUP_DESTROYED' });
+  // The other two go on without it.
+  const other = world.machines.find((each) => each !== machine) as Machine;
+  expect(text((await world.settled(other.host.execute(2, bytes('y')))).result)).toBe('2');
+  await world.close();
+});
+
+test('a group destroyed and another created in the same moment do not share a place', async () => {
+  const world = await HostWorld.elected({ hosts: 1, groups: [1, 2] });
+  const { host } = first(world);
+  for (let group = 3; group < 30; group += 1) {
+    host.submit(group - 1, bytes('x'), {}, () => undefined);
+    const destroying = host.destroyGroup(group - 1);
+    const creating = host.createGroup({ group, stateMachine: new Ledger() });
+    await world.settled(Promise.all([destroying, creating]));
+    await world.settled(host.execute(group, bytes('y')));
+  }
+  await world.settled(host.execute(1, bytes('y')));
+  await world.close();
+});
+
+const misfits: readonly (readonly [string, object, RegExp])[] = [
+  ['without a state machine', { stateMachine: undefined }, /no method apply/],
+  ['that a stranger founds', { members: { n1: 'n1:7000', n9: 'n9:7000' } }, /no member of this host/],
+  ['that this node does not found', { members: { n2: 'n2:7000' } }, /does not name this node/],
+  ['of number 0', { group: 0 }, /whole number/],
+];
+for (const [what, change, message] of misfits) {
+  test(`a group ${what} is refused`, async () => {
+    const world = await HostWorld.started({ hosts: 2 });
+    const create = { group: 5, stateMachine: new Ledger(), ...change };
+    await expect(first(world).host.createGroup(create)).rejects.toThrow(message);
+    await expect(first(world).host.createGroup(create)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await world.close();
+  });
+}
+
+test('a closed host answers everything at once, and closing twice is closing once', async () => {
+  const world = await HostWorld.elected();
+  const { host } = first(world);
+  const creating = host.createGroup({ group: 9, stateMachine: new Ledger() });
+  const closing = host.close();
+  expect(host.close()).toBe(closing);
+  await world.settled(Promise.allSettled([closing, creating]));
+  expect(await world.failure(host.execute(1, bytes('x')))).toMatchObject({ code: 'CLOSED', outcome: 'notApplied' });
+  expect(await world.failure(host.read(1, bytes('')))).toMatchObject({ code: 'CLOSED' });
+  expect(await world.failure(host.createGroup({ group: 3, stateMachine: new Ledger() }))).toMatchObject({
+    code: 'CLOSED',
+  });
+  expect(() => host.subscribeApplied(1)).toThrow(/closed/);
+  expect(host.status().state).toBe('closed');
+  await world.close();
+});
+
+test('a leader that closes hands over first: the others have a leader before an election timeout is over', async () => {
+  const world = await HostWorld.elected();
+  const leader = world.leading();
+  await world.settled(leader.host.close());
+  leader.current = null;
+  await world.until(() => world.leader() !== null, 100);
+  await world.close();
+});
+
+test('closing with a disk that hangs takes 5 s at most, says so, and keeps the directory locked', async () => {
+  const world = await HostWorld.elected();
+  const machine = world.leading();
+  machine.disk.judge = (operation) => (operation === 'sync' ? 'hang' : 'pass');
+  const executed = world.failure(machine.host.execute(1, bytes('x')));
+  await world.run(10);
+  const startMs = world.clock.nowMs();
+  expect(await world.failure(machine.host.close())).toMatchObject({ code: 'DISK_FAILED' });
+  expect(world.clock.nowMs() - startMs).toBeLessThan(8000);
+  await executed;
+  machine.current = null;
+  await world.close();
+});
+
+test('a cluster is founded only when every founder has met every other, and then once', async () => {
+  const world = new HostWorld();
+  const [a, b, c] = world.machines as [Machine, Machine, Machine];
+  await world.start(a);
+  await world.start(b);
+  await world.run(3000);
+  expect([a, b].map(({ host }) => host.status().founded)).toEqual([false, false]);
+  expect(world.leader()).toBeNull();
+  world.network.cut('n2', 'n3');
+  await world.start(c);
+  await world.run(3000);
+  expect([a, b, c].map(({ host }) => host.status().founded)).toEqual([true, false, false]);
+  world.network.heal();
+  await world.until(() => world.leader() !== null);
+  expect([a, b, c].map(({ host }) => host.status().founded)).toEqual([true, true, true]);
+  // From now on a majority is enough.
+  for (const machine of world.machines) world.powerCut(machine);
+  await world.start(b);
+  await world.start(c);
+  await world.until(() => world.leader() !== null);
+  await world.close();
+});
+
+test('a wiped founder is refused by those who knew it, and its entries are not lost with it', async () => {
+  const world = await HostWorld.elected();
+  await world.settled(world.leading().host.execute(1, bytes('x')));
+  const wiped = world.followers()[0] as Machine;
+  world.crash(wiped);
+  for (const path of wiped.disk.paths()) wiped.disk.drop(path);
+  await world.start(wiped);
+  const refusals: string[] = [];
+  wiped.host.onRefused = (_peer, error) => refusals.push(error.code);
+  await world.run(5000);
+  expect(new Set(refusals)).toEqual(new Set(['DISK_REPLACED']));
+  expect(wiped.host.groupStatus(1).leader).toBeNull();
+  expect(text((await world.settled(world.leading().host.read(1, bytes('')))).result)).toBe('1');
+  await world.close();
+});
+
+test('a node that restarts is known by its attributes of now', async () => {
+  const world = await HostWorld.elected();
+  const machine = world.followers()[0] as Machine;
+  world.crash(machine);
+  const config = world.config(machine);
+  world.config = () => ({ ...config, attributes: { resp: 'elsewhere:6379' } });
+  await world.start(machine);
+  const attributes = (): unknown =>
+    world
+      .leading()
+      .host.peers()
+      .find(({ id }) => id === machine.id)?.attributes;
+  await world.until(() => JSON.stringify(attributes()) === '{"resp":"elsewhere:6379"}');
+  await world.close();
+});
