@@ -53,6 +53,7 @@ export type Operation =
   | 'rename'
   | 'remove'
   | 'list'
+  | 'makeDirectory'
   | 'syncDirectory';
 
 /** What a test makes of an operation: let it pass, fail it, cut it short, hang it or end the process there. */

@@ -1,0 +1,161 @@
+import { describe, expect, test } from 'vitest';
+import { crc32c } from '../base/crc32c.ts';
+import { ByteReader, ByteWriter } from '../codec/bytes.ts';
+import { decodeIdentity, encodeIdentity } from '../codec/identity.ts';
+import {
+  readRecord,
+  RecordKind,
+  type WalRecord,
+  writeBaseRecord,
+  writeCheckpointRecord,
+  writeEntriesRecord,
+  writeGroupRecord,
+  writeHardStateRecord,
+  writeSegmentHeadRecord,
+} from '../codec/record.ts';
+import { entry, EntryKind, type HardState, nodeId } from '../core/types.ts';
+import { beginBlock, BlockKind, readBlock, sealBlock } from './block.ts';
+
+// The bytes of format 1 (docs/disk-format.md). They are on people's disks: a test that fails here asks for a new format.
+
+function hex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function unhex(text: string): Uint8Array {
+  const digits = text.replaceAll(/\s/g, '');
+  return Uint8Array.from({ length: digits.length / 2 }, (_, at) =>
+    Number.parseInt(digits.slice(at * 2, at * 2 + 2), 16),
+  );
+}
+
+const hardState: HardState = {
+  term: 5,
+  votedFor: nodeId('n2'),
+  promises: [{ term: 4, holder: nodeId('n3'), incarnation: 6, durationMs: 2040.5 }],
+};
+const base = { index: 9, term: 3, timeMs: 1000 };
+const entries = [
+  entry({ index: 7, term: 2, kind: EntryKind.noop, timeMs: 1000 }),
+  entry({ index: 8, term: 2, kind: EntryKind.command, timeMs: 1001, payload: Uint8Array.of(0xaa, 0xbb) }),
+];
+
+const records: (readonly [string, (writer: ByteWriter) => void, WalRecord, string])[] = [
+  [
+    'entries',
+    (writer) => writeEntriesRecord(writer, 1, entries, { from: 0, bytesMax: 4096 }),
+    { kind: RecordKind.entries, group: 1, entries },
+    '01 01000000 3a000000 0700000000000000 02000000 0000 0200000000000000 e803000000000000 00000000 0100 0200000000000000 e903000000000000 02000000 aabb',
+  ],
+  [
+    'a hard state with a promise',
+    (writer) => writeHardStateRecord(writer, 1, hardState),
+    { kind: RecordKind.hardState, group: 1, hardState },
+    '02 01000000 2a000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40',
+  ],
+  [
+    'a hard state without a vote',
+    (writer) => writeHardStateRecord(writer, 1, { term: 1, votedFor: null, promises: [] }),
+    { kind: RecordKind.hardState, group: 1, hardState: { term: 1, votedFor: null, promises: [] } },
+    '02 01000000 0c000000 0100000000000000 0000 0000',
+  ],
+  [
+    'a group created',
+    (writer) => writeGroupRecord(writer, 0xfffffffe, RecordKind.groupCreated),
+    { kind: RecordKind.groupCreated, group: 0xfffffffe },
+    '03 feffffff 00000000',
+  ],
+  [
+    'a group destroyed',
+    (writer) => writeGroupRecord(writer, 2, RecordKind.groupDestroyed),
+    { kind: RecordKind.groupDestroyed, group: 2 },
+    '04 02000000 00000000',
+  ],
+  [
+    'a base',
+    (writer) => writeBaseRecord(writer, 1, base, true),
+    { kind: RecordKind.base, group: 1, base, reset: true },
+    '05 01000000 19000000 01 0900000000000000 0300000000000000 e803000000000000',
+  ],
+  [
+    'a segment head',
+    (writer) => writeSegmentHeadRecord(writer, { sizeBytes: 16_777_216, previousEnd: 1024 }),
+    { kind: RecordKind.segmentHead, group: 0, head: { sizeBytes: 16_777_216, previousEnd: 1024 } },
+    '06 00000000 10000000 0000000100000000 0004000000000000',
+  ],
+  [
+    'a checkpoint',
+    (writer) => writeCheckpointRecord(writer, 3, { destroyed: false, last: 12, base, hardState }),
+    { kind: RecordKind.groupCheckpoint, group: 3, checkpoint: { destroyed: false, last: 12, base, hardState } },
+    '07 03000000 4b000000 00 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40',
+  ],
+];
+
+describe('a record is written in these bytes and read from them', () => {
+  test.each(records)('%s', (_name, write, record, golden) => {
+    const writer = new ByteWriter();
+    write(writer);
+    expect(hex(writer.take())).toBe(golden.replaceAll(' ', ''));
+    expect(readRecord(new ByteReader(unhex(golden)))).toEqual(record);
+  });
+
+  test('a record cut off anywhere, or of an unknown kind, is refused', () => {
+    for (const [, , , golden] of records) {
+      const bytes = unhex(golden);
+      for (let end = 0; end < bytes.length; end += 1) {
+        expect(() => readRecord(new ByteReader(bytes, 0, end))).toThrow('malformed');
+      }
+    }
+    expect(() => readRecord(new ByteReader(unhex('2a 01000000 00000000')))).toThrow('unknown kind');
+  });
+});
+
+test('a block is written in these bytes, whole sectors with a trailer, and read from them', () => {
+  const writer = new ByteWriter();
+  beginBlock(writer);
+  writeGroupRecord(writer, 1, RecordKind.groupCreated);
+  const stamp = { kind: BlockKind.data, segment: 3, sequence: 0x1_0000_0002, salt: 7, previousCrc: 0xdeadbeef };
+  const crc = sealBlock(writer, stamp);
+  const bytes = writer.take();
+  const golden =
+    '67fc0843 4e525742 0100 02 00 00020000 09000000 efbeadde 0300000000000000 0200000001000000 0700000000000000 03 01000000 00000000';
+  expect(hex(bytes.subarray(0, 57))).toBe(golden.replaceAll(' ', ''));
+  expect(bytes.subarray(57, 508).every((byte) => byte === 0)).toBe(true);
+  expect([bytes.length, hex(bytes.subarray(508))]).toEqual([512, 'a5a5a5a5']);
+  expect(readBlock(new DataView(bytes.buffer), 0)).toEqual({
+    ...stamp,
+    format: 1,
+    crc,
+    start: 0,
+    end: 512,
+    payloadStart: 48,
+    payloadEnd: 57,
+  });
+});
+
+test('an identity is written in these bytes and read from them, and a newer one is refused', () => {
+  const identity = {
+    clusterId: new Uint8Array(16).fill(0xc1),
+    nodeId: nodeId('n1'),
+    diskId: new Uint8Array(16).fill(0xd1),
+    incarnation: { counter: 2, nonce: new Uint8Array(8).fill(0x0e) },
+    founded: true,
+    peers: new Map([
+      [
+        nodeId('n2'),
+        {
+          diskId: new Uint8Array(16).fill(0xd2),
+          incarnation: { counter: 3, nonce: new Uint8Array(8).fill(0x0f) },
+          attributes: { a: 'b' },
+        },
+      ],
+    ]),
+  };
+  const golden =
+    '3d9f26cb 4e524944 0100 c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1 0200 6e31 d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1 0200000000000000 0e0e0e0e0e0e0e0e 01 0100 0200 6e32 d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2 0300000000000000 0f0f0f0f0f0f0f0f 0100 0100 61 0100 62';
+  expect(hex(encodeIdentity(identity))).toBe(golden.replaceAll(' ', ''));
+  expect(decodeIdentity(unhex(golden))).toEqual(identity);
+  const newer = unhex(golden.replace('4e524944 0100', '4e524944 0200'));
+  new DataView(newer.buffer).setUint32(0, crc32c(newer, 4), true);
+  expect(() => decodeIdentity(newer)).toThrow('format 2');
+});
