@@ -112,6 +112,14 @@ export class TestCluster {
     return (await response.json()) as ClusterDocument;
   }
 
+  /** Every shard is led by the node the balancer wants, and every node knows: leaders stay where they are. */
+  async balanced(): Promise<void> {
+    await until('the leaders are spread', async () => {
+      const views = await Promise.all(this.ids.map((id) => this.view(id)));
+      return views.every(({ shards }) => shards.every(({ leader }, at) => leader === this.ids[at % this.ids.length]));
+    });
+  }
+
   /** Who leads the shard, by the leader's own word. */
   leaderOf(shard: number, among: readonly string[] = this.running): Promise<{ id: string; term: number }> {
     return until(`shard ${shard} has a leader among ${among.join(', ')}`, async () => {

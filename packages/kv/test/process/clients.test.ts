@@ -1,0 +1,260 @@
+import { connect } from 'node:net';
+import { Cluster, Redis } from 'ioredis';
+import { createClient, createCluster } from 'redis';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { slotOf } from '../../src/commands/key-slot.ts';
+import { ErrorReply } from '../support/resp-client.ts';
+import { runTool, type ToolResult } from '../support/run-tool.ts';
+import { TestCluster } from '../support/test-cluster.ts';
+import { sleep, until } from '../support/until.ts';
+
+const shards = 4;
+const keys = Array.from({ length: 60 }, (_, at) => `key:${at}`);
+
+/** Sends bytes as they are and answers what came back until it matches. */
+async function raw(port: number, bytes: string, done: RegExp): Promise<string> {
+  const socket = connect(port, '127.0.0.1').setEncoding('latin1');
+  let received = '';
+  socket.on('data', (text: string) => (received += text));
+  socket.on('error', () => undefined);
+  socket.write(bytes, 'latin1');
+  try {
+    return await until(`a reply like ${done}`, () => (done.test(received) ? received : null), 10_000);
+  } finally {
+    socket.destroy();
+  }
+}
+
+describe.each(['forward', 'redirect'] as const)('stock clients, routing %s', (routing) => {
+  let cluster: TestCluster;
+
+  beforeAll(async () => {
+    cluster = await TestCluster.start({ shards, flags: ['--routing', routing] });
+    // redis-benchmark --cluster wants two masters at least; and from here on no leader moves under a test.
+    await cluster.balanced();
+  });
+  afterAll(() => cluster?.close());
+
+  const cli = (id: string, ...args: string[]): Promise<ToolResult> =>
+    runTool('redis-cli', ['-p', String(cluster.respPort(id)), ...args]);
+
+  const benchmark = (id: string, ...args: string[]): Promise<ToolResult> =>
+    runTool('redis-benchmark', [
+      ...['-p', String(cluster.respPort(id)), '-t', 'set,get', '-n', '4000', '-r', '1000', '-c', '8', '-q'],
+      ...args,
+    ]);
+
+  async function leaderOfKey(key: string): Promise<string> {
+    const { shards: all } = await cluster.view('n1');
+    const slot = slotOf(Buffer.from(key));
+    return all.find(({ slots: [from, to] }) => from <= slot && slot <= to)?.leader as string;
+  }
+
+  async function otherThan(id: string): Promise<string> {
+    return cluster.ids.find((other) => other !== id) as string;
+  }
+
+  test('redis-cli -c reads on one node what it wrote on another, for keys of every shard', async () => {
+    for (const key of keys.slice(0, 12)) {
+      expect((await cli('n1', '-c', 'set', key, `of ${key}`)).stdout).toMatch(/OK\n$/);
+      expect((await cli('n3', '-c', 'get', key)).stdout).toContain(`of ${key}\n`);
+    }
+  });
+
+  test('redis-cli -3 speaks RESP3', async () => {
+    const hello = await cli('n1', '-3', 'hello');
+    expect(hello.stdout).toMatch(/proto\D+3/);
+    expect((await cli(await leaderOfKey('three'), '-3', 'set', 'three', '3')).stdout).toBe('OK\n');
+    expect((await cli(await leaderOfKey('three'), '-3', 'get', 'three')).stdout).toBe('3\n');
+  });
+
+  test('commands on one line, as typed into telnet', async () => {
+    const leader = await leaderOfKey('inline');
+    const reply = await raw(
+      cluster.respPort(leader),
+      'PING\r\nSET inline "two words"\r\nGET inline\n\r\nECHO end\r\n',
+      /end\r\n$/,
+    );
+    expect(reply).toBe('+PONG\r\n+OK\r\n$9\r\ntwo words\r\n$3\r\nend\r\n');
+  });
+
+  test('redis-cli --pipe loads thousands of commands', async () => {
+    const tag = '{bulk}';
+    const commands = Array.from({ length: 5000 }, (_, at) => {
+      const key = `${tag}${at}`;
+      return `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${String(at).length}\r\n${at}\r\n`;
+    });
+    const leader = await leaderOfKey(tag);
+    const piped = await runTool('redis-cli', ['-p', String(cluster.respPort(leader)), '--pipe'], {
+      input: commands.join(''),
+    });
+    expect(piped.stdout).toContain('errors: 0, replies: 5000');
+    expect((await cli(leader, 'get', `${tag}4999`)).stdout).toBe('4999\n');
+  });
+
+  test('redis-benchmark --cluster, pipelined', async () => {
+    const result = await benchmark('n2', '--cluster', '-P', '16');
+    expect(result.code, result.stdout + result.stderr).toBe(0);
+    expect(result.stdout).toMatch(/SET: [\d.]+ requests per second/);
+    expect(result.stdout).toMatch(/GET: [\d.]+ requests per second/);
+    expect(result.stdout + result.stderr).not.toMatch(/error/i);
+  });
+
+  test('ioredis as a cluster client, plain and pipelined', async () => {
+    const client = new Cluster([{ host: '127.0.0.1', port: cluster.respPort('n2') }]);
+    try {
+      for (const key of keys) expect(await client.set(key, `io ${key}`)).toBe('OK');
+      for (const key of keys) expect(await client.get(key)).toBe(`io ${key}`);
+      const bytes = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
+      await client.set(bytes, bytes);
+      expect(await client.getBuffer(bytes)).toEqual(bytes);
+      const results = await client.pipeline().set('{p}a', '1').incr('{p}a').get('{p}a').exec();
+      expect(results).toEqual([
+        [null, 'OK'],
+        [null, 2],
+        [null, '2'],
+      ]);
+      expect(await client.mset('{m}a', '1', '{m}b', '2')).toBe('OK');
+      expect(await client.mget('{m}a', '{m}b', '{m}c')).toEqual(['1', '2', null]);
+      expect(await client.call('set', '{m}a', '3', 'IFEQ', '1')).toBe('OK');
+      expect(await client.call('set', '{m}a', '4', 'IFEQ', '1')).toBe(null);
+    } finally {
+      client.disconnect();
+    }
+  });
+
+  test('ioredis reads from replicas', async () => {
+    const client = new Cluster([{ host: '127.0.0.1', port: cluster.respPort('n1') }], { scaleReads: 'slave' });
+    try {
+      for (const key of keys.slice(0, 20)) {
+        await client.set(key, `replica ${key}`);
+        await until('the replica has it', async () => (await client.get(key)) === `replica ${key}`, 10_000);
+      }
+    } finally {
+      client.disconnect();
+    }
+  });
+
+  test('node-redis as a cluster client', async () => {
+    const client = createCluster({
+      rootNodes: cluster.ids.map((id) => ({ url: `redis://127.0.0.1:${cluster.respPort(id)}` })),
+    });
+    client.on('error', () => undefined);
+    await client.connect();
+    try {
+      for (const key of keys) expect(await client.set(key, `nr ${key}`)).toBe('OK');
+      for (const key of keys) expect(await client.get(key)).toBe(`nr ${key}`);
+      expect(await Promise.all(keys.map((key) => client.incr(`count ${key}`)))).toEqual(keys.map(() => 1));
+    } finally {
+      client.destroy();
+    }
+  });
+
+  test('after READONLY every node answers from its own state, and READWRITE ends that', async () => {
+    const leader = await leaderOfKey('copy');
+    expect(await cluster.ask(leader, 'SET', 'copy', 'here')).toBe('OK');
+    const replica = await cluster.connect(await otherThan(leader));
+    try {
+      expect(await replica.ask('READONLY')).toBe('OK');
+      await until('the replica has the value', async () => (await replica.ask('GET', 'copy')) === 'here', 10_000);
+      expect(await replica.ask('READWRITE')).toBe('OK');
+      const plain = await replica.ask('GET', 'copy');
+      if (routing === 'forward') expect(plain).toBe('here');
+      else
+        expect((plain as ErrorReply).text).toBe(
+          `MOVED ${slotOf(Buffer.from('copy'))} 127.0.0.1:${cluster.respPort(leader)}`,
+        );
+    } finally {
+      replica.close();
+    }
+  });
+
+  test('a key expires on every node', async () => {
+    const leader = await leaderOfKey('brief');
+    const clients = await Promise.all(cluster.ids.map((id) => cluster.connect(id)));
+    try {
+      for (const client of clients) await client.ask('READONLY');
+      expect(await cluster.ask(leader, 'SET', 'brief', 'x', 'PX', 100)).toBe('OK');
+      await sleep(300);
+      // The leader is asked for the truth, the others for their own state, which may trail by a heartbeat.
+      expect(await cluster.ask(leader, 'GET', 'brief')).toBe(null);
+      for (const client of clients) {
+        await until('gone on every node', async () => (await client.ask('GET', 'brief')) === null, 5000);
+      }
+    } finally {
+      for (const client of clients) client.close();
+    }
+  });
+
+  test('any byte and 8 MiB fit in a value; more gets an error and the connection lives', async () => {
+    const leader = await leaderOfKey('large');
+    const client = await cluster.connect(leader);
+    try {
+      const bytes = Buffer.alloc(8 * 1024 * 1024, Buffer.from(Array.from({ length: 256 }, (_, at) => at)));
+      expect(await client.ask('SET', 'large', bytes)).toBe('OK');
+      expect(Buffer.from((await client.ask('GET', 'large')) as string, 'latin1').equals(bytes)).toBe(true);
+      const tooLarge = await client.ask('SET', 'large', Buffer.concat([bytes, Buffer.from('!')]));
+      expect((tooLarge as ErrorReply).text).toMatch(/^ERR .*8388608/);
+      const longKey = await client.ask('SET', 'k'.repeat(65_537), 'x');
+      expect((longKey as ErrorReply).text).toMatch(/^ERR .*65536/);
+      const grown = await client.ask('APPEND', 'large', '!');
+      expect((grown as ErrorReply).text).toMatch(/^ERR /);
+      expect(await client.ask('STRLEN', 'large')).toBe(bytes.length);
+    } finally {
+      client.close();
+    }
+  });
+
+  test('topology commands tell the truth', async () => {
+    const slots = (await cluster.ask('n3', 'CLUSTER', 'SLOTS')) as [number, number, [string, number, string]][];
+    const { shards: all } = await cluster.view('n1');
+    expect(slots.map(([from, to, [, port]]) => [from, to, port])).toEqual(
+      all.map(({ slots: [from, to], leader }) => [from, to, cluster.respPort(leader as string)]),
+    );
+  });
+
+  if (routing === 'forward') {
+    test('plain clients work on any node: redis-cli', async () => {
+      for (const [at, key] of keys.slice(0, 9).entries()) {
+        const id = cluster.ids[at % 3] as string;
+        expect((await cli(id, 'set', key, `plain ${at}`)).stdout).toBe('OK\n');
+        expect((await cli(await otherThan(id), 'get', key)).stdout).toBe(`plain ${at}\n`);
+      }
+    });
+
+    test('plain clients work on any node: redis-benchmark -P 16', async () => {
+      for (const id of cluster.ids) {
+        const result = await benchmark(id, '-P', '16');
+        expect(result.code, result.stdout + result.stderr).toBe(0);
+        expect(result.stdout).toMatch(/GET: [\d.]+ requests per second/);
+        expect(result.stdout + result.stderr).not.toMatch(/error/i);
+      }
+    });
+
+    test('plain clients work on any node: ioredis and node-redis', async () => {
+      const one = new Redis({ host: '127.0.0.1', port: cluster.respPort('n1') });
+      const other = createClient({ url: `redis://127.0.0.1:${cluster.respPort('n3')}` });
+      other.on('error', () => undefined);
+      await other.connect();
+      try {
+        for (const key of keys) {
+          expect(await one.set(key, `one ${key}`)).toBe('OK');
+          expect(await other.get(key)).toBe(`one ${key}`);
+        }
+        const stored = await Promise.all(keys.map((key) => other.incr(`n ${key}`)));
+        expect(stored).toEqual(keys.map(() => 1));
+        expect(await one.dbsize()).toBe(await other.dbSize());
+      } finally {
+        one.disconnect();
+        other.destroy();
+      }
+    });
+  } else {
+    test('a plain client is told where the key is', async () => {
+      const leader = await leaderOfKey('moved');
+      const moved = await cluster.ask(await otherThan(leader), 'SET', 'moved', 'x');
+      const where = `MOVED ${slotOf(Buffer.from('moved'))} 127.0.0.1:${cluster.respPort(leader)}`;
+      expect((moved as ErrorReply).text).toBe(where);
+    });
+  }
+});

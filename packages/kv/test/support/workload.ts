@@ -1,0 +1,191 @@
+import type { Operation, RegisterAction } from './linearizability.ts';
+import { ConnectionLost, ErrorReply, type RespClient, type RespValue } from './resp-client.ts';
+import { sleep } from './until.ts';
+
+/** Replies that promise that nothing happened (docs/redis.md). */
+const notAppliedCodes: ReadonlySet<string> = new Set(['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MOVED', 'DISKFULL']);
+
+/** What is known about the increments of one counter. */
+export interface CounterTally {
+  acknowledged: number;
+  refused: number;
+  unknown: number;
+  /** The highest value any client was told. */
+  highest: number;
+}
+
+export interface WorkloadOptions {
+  readonly clients: number;
+  /** A connection to some node, a different one each time; it may fail. */
+  readonly connect: () => Promise<RespClient>;
+}
+
+const registerCount = 8;
+const incrementsPerCounter = 40;
+
+/**
+ * Clients that count, write unique keys, and read, write and swap registers, and that write down what they were told.
+ * Every command is sent once. A connection that breaks leaves its command unknown.
+ */
+export class Workload {
+  readonly counters: Map<string, CounterTally> = new Map();
+  /** Unique keys whose SET was acknowledged. Every value is its key. */
+  readonly written: string[] = [];
+  /** Per register, in no order. */
+  readonly histories: Map<string, Operation[]> = new Map();
+  /** Replies no client should ever see. */
+  readonly unexpected: string[] = [];
+  readonly totals: { acknowledged: number; refused: number; unknown: number; swapped: number; reads: number } = {
+    acknowledged: 0,
+    refused: 0,
+    unknown: 0,
+    swapped: 0,
+    reads: 0,
+  };
+  readonly #options: WorkloadOptions;
+  #stopped = false;
+  #clients: Promise<void>[] = [];
+  #values = 0;
+
+  constructor(options: WorkloadOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#clients = Array.from({ length: this.#options.clients }, (_, client) => this.#run(client));
+  }
+
+  /** Resolves when every client has its last answer, or knows that none will come. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(this.#clients);
+  }
+
+  async #run(client: number): Promise<void> {
+    let connection: RespClient | null = null;
+    for (let round = 0; !this.#stopped; round += 1) {
+      try {
+        connection ??= await this.#options.connect();
+      } catch {
+        await sleep(50);
+        continue;
+      }
+      const known = await this.#act(connection, client, round);
+      if (!connection.open) {
+        connection.close();
+        connection = null;
+      } else if (!known) await sleep(20);
+    }
+    connection?.close();
+  }
+
+  /** One command; false when it was refused or its outcome is unknown. */
+  #act(connection: RespClient, client: number, round: number): Promise<boolean> {
+    switch (round % 4) {
+      case 0:
+        // Every client has counters of its own and shares others; new ones often, so that most see no unknown outcome.
+        return this.#count(connection, `c:${client}:${Math.floor(round / 4 / incrementsPerCounter)}`);
+      case 1:
+        return this.#count(connection, `shared:${round % 3}`);
+      case 2:
+        return this.#writeUnique(connection, `u:${client}:${round}`);
+      default:
+        return this.#useRegister(connection, `r:${Math.floor(Math.random() * registerCount)}`);
+    }
+  }
+
+  async #count(connection: RespClient, key: string): Promise<boolean> {
+    let tally = this.counters.get(key);
+    if (tally === undefined) {
+      tally = { acknowledged: 0, refused: 0, unknown: 0, highest: 0 };
+      this.counters.set(key, tally);
+    }
+    const outcome = await this.#send(connection, ['INCR', key]);
+    if (outcome.known) {
+      tally.acknowledged += 1;
+      tally.highest = Math.max(tally.highest, Number(outcome.reply));
+    } else tally[outcome.why] += 1;
+    return outcome.known;
+  }
+
+  async #writeUnique(connection: RespClient, key: string): Promise<boolean> {
+    const outcome = await this.#send(connection, ['SET', key, key]);
+    if (outcome.known) this.written.push(key);
+    return outcome.known;
+  }
+
+  async #useRegister(connection: RespClient, key: string): Promise<boolean> {
+    this.#values += 1;
+    const value = `v${this.#values}`;
+    const dice = Math.random();
+    if (dice < 0.5) {
+      const seen = await this.#read(connection, key);
+      // What was read is often still there: then the swap succeeds.
+      if (seen === null || dice < 0.25 || !connection.open) return seen !== undefined;
+      if (seen === undefined) return false;
+      return this.#record(connection, key, ['SET', key, value, 'IFEQ', seen], (reply) => {
+        if (reply === 'OK') this.totals.swapped += 1;
+        return { kind: 'swap', expected: seen, value, swapped: reply === undefined ? null : reply === 'OK' };
+      });
+    }
+    return this.#record(connection, key, ['SET', key, value], () => ({ kind: 'write', value }));
+  }
+
+  /** The value, null when there is none, undefined when the read failed. */
+  async #read(connection: RespClient, key: string): Promise<string | null | undefined> {
+    const calledAt = performance.now();
+    const outcome = await this.#send(connection, ['GET', key]);
+    if (!outcome.known) return undefined;
+    const value = outcome.reply as string | null;
+    this.#history(key).push({ action: { kind: 'read', value }, calledAt, returnedAt: performance.now() });
+    this.totals.reads += 1;
+    return value;
+  }
+
+  async #record(
+    connection: RespClient,
+    key: string,
+    command: readonly string[],
+    actionOf: (reply: RespValue | undefined) => RegisterAction,
+  ): Promise<boolean> {
+    const calledAt = performance.now();
+    const outcome = await this.#send(connection, command);
+    if (outcome.known) {
+      this.#history(key).push({ action: actionOf(outcome.reply), calledAt, returnedAt: performance.now() });
+    } else if (outcome.why === 'unknown') {
+      this.#history(key).push({ action: actionOf(undefined), calledAt, returnedAt: Infinity });
+    }
+    return outcome.known;
+  }
+
+  #history(key: string): Operation[] {
+    let history = this.histories.get(key);
+    if (history === undefined) {
+      history = [];
+      this.histories.set(key, history);
+    }
+    return history;
+  }
+
+  async #send(
+    connection: RespClient,
+    command: readonly string[],
+  ): Promise<{ known: true; reply: RespValue } | { known: false; why: 'refused' | 'unknown' }> {
+    try {
+      const reply = await connection.ask(...command);
+      if (!(reply instanceof ErrorReply)) {
+        this.totals.acknowledged += 1;
+        return { known: true, reply };
+      }
+      if (notAppliedCodes.has(reply.code)) {
+        this.totals.refused += 1;
+        return { known: false, why: 'refused' };
+      }
+      if (reply.code !== 'UNKNOWNOUTCOME') this.unexpected.push(`${command.join(' ')}: ${reply.text}`);
+    } catch (error) {
+      if (!(error instanceof ConnectionLost)) throw error;
+    }
+    this.totals.unknown += 1;
+    return { known: false, why: 'unknown' };
+  }
+}
