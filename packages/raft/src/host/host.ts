@@ -330,10 +330,16 @@ export class Host {
     this.narrator.logger?.error({ err: error, remedy: error.remedy }, `the host stops: ${error.message}`);
     this.narrator.tell({ scope: 'Storage', event: { type: 'DiskFailed', message: error.message } });
     this.stopActing(error);
-    this.transport.close().catch((cause: unknown) => {
-      this.narrator.logger?.warn({ err: cause }, 'the peer port could not be closed');
-    });
+    void this.closePort();
     this.onFailed?.(error);
+  }
+
+  private async closePort(): Promise<void> {
+    try {
+      await this.transport.close();
+    } catch (cause) {
+      this.narrator.logger?.warn({ err: cause }, 'the peer port could not be closed');
+    }
   }
 
   private stopActing(error: NoriError): void {

@@ -12,7 +12,8 @@ interface PromMetricOptions {
   name: string;
   help: string;
   labelNames: 'group'[];
-  registers?: unknown[];
+  /** The client's own registries: whichever, it takes them. */
+  registers?: never[];
 }
 
 interface PromCounter {
@@ -39,7 +40,7 @@ export interface PromClient {
  * @param registry where the metrics register; default the client's own global registry.
  */
 export function prometheusMeter(client: PromClient, registry?: unknown): Meter {
-  const registers = registry === undefined ? {} : { registers: [registry] };
+  const registers = registry === undefined ? {} : { registers: [registry as never] };
   const counters = new Map<string, PromCounter>();
   const gauges = new Map<string, PromGauge>();
   const histograms = new Map<string, PromHistogram>();

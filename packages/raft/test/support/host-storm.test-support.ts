@@ -42,6 +42,7 @@ export class HostStorm {
   private readonly seen = new Map<number, number>(groups.map((group) => [group, 0]));
   private readonly down = new Map<Machine, number>();
   private readonly starting = new Set<Machine>();
+  private failed: Error | null = null;
 
   private constructor(seed: number, world: HostWorld) {
     this.seed = seed;
@@ -133,14 +134,12 @@ export class HostStorm {
         (error: unknown) => {
           this.starting.delete(machine);
           const expected = (error as NoriError).code === 'CLOSED' || (error as NoriError).code === 'DISK_FAILED';
-          if (!expected) this.failed = error;
+          if (!expected) this.failed = error as Error;
           this.down.set(machine, this.world.clock.nowMs() + 50);
         },
       );
     }
   }
-
-  private failed: unknown = null;
 
   private propose(): void {
     const { world, prng } = this;
@@ -238,7 +237,7 @@ export class HostStorm {
 
   private check(): void {
     const { seed, world } = this;
-    if (this.failed !== null) throw new Error(`seed ${seed}: ${String(this.failed)}`, { cause: this.failed });
+    if (this.failed !== null) throw new Error(`seed ${seed}: ${this.failed.message}`, { cause: this.failed });
     for (const machine of world.machines) {
       for (const { halted } of machine.host.status().groups)
         if (halted !== null) throw new Error(`seed ${seed}: ${halted}`);

@@ -1,4 +1,5 @@
 import { Prng } from '../../src/base/prng.ts';
+import type { GroupStatus } from '../../src/host/api.ts';
 import { Host } from '../../src/host/host.ts';
 import type { HostConfig } from '../../src/host/options.ts';
 import type { Clock, Timer } from '../../src/ports/clock.ts';
@@ -82,6 +83,15 @@ export class Machine {
   get host(): Host {
     if (this.current === null) throw new Error(`${this.id} is down`);
     return this.current;
+  }
+
+  /** Null when the host is down or has not taken up the group. */
+  statusOf(group: number): GroupStatus | null {
+    try {
+      return this.current?.groupStatus(group) ?? null;
+    } catch {
+      return null;
+    }
   }
 
   ledger(group = 1): Ledger {
@@ -217,7 +227,7 @@ export class HostWorld {
     let best: Machine | null = null;
     let bestTerm = 0;
     for (const machine of this.machines) {
-      const status = machine.current?.status().groups.find((each) => each.group === group);
+      const status = machine.statusOf(group);
       if (status?.role !== 'leader' || status.term < bestTerm) continue;
       best = status.commit === 0 ? null : machine;
       bestTerm = status.term;
@@ -237,7 +247,7 @@ export class HostWorld {
   }
 
   async close(): Promise<void> {
-    const closing = this.machines.map((machine) => machine.current?.close({ handover: false }));
+    const closing = this.machines.map((machine) => machine.current?.close({ handover: false }) ?? Promise.resolve());
     await this.settled(Promise.allSettled(closing));
   }
 }
