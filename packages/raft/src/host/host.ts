@@ -1,6 +1,7 @@
 import { NoriError } from '../base/errors.ts';
 import { isVoter } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
+import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
 import { Transport } from '../transport/transport.ts';
 import { DataDirectory } from '../wal/data-directory.ts';
@@ -289,6 +290,12 @@ export class Host {
       message: `nobody took over group ${groupId} in time`,
       outcome: 'none',
     });
+  }
+
+  /** The core of a group that is open here and not halted, for those who check it: to look at, never to change. */
+  raftState(group: GroupId): RaftState | null {
+    const open = this.groups.open.get(group);
+    return open === undefined || open.halted !== null ? null : open.raft;
   }
 
   groupStatus(group: GroupId): GroupStatus {
