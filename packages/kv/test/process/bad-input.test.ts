@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { freeBasePort } from '../support/free-ports.ts';
 import { NodeProcess } from '../support/node-process.ts';
 import { ErrorReply } from '../support/resp-client.ts';
-import { TestCluster } from '../support/test-cluster.ts';
+import { flagsOf, TestCluster } from '../support/test-cluster.ts';
 import { sleep, until } from '../support/until.ts';
 
 const memoryGrowthBytesMax = 150 * 1024 * 1024;
@@ -142,8 +142,8 @@ describe('strangers on the ports of a running cluster', () => {
       ];
       for (const [command, pattern] of cases) {
         const reply = await client.ask(...command);
-        expect(reply, command.join(' ')).toBeInstanceOf(ErrorReply);
-        expect((reply as ErrorReply).text, command.join(' ')).toMatch(pattern);
+        expect(reply, `to ${command.join(' ')}`).toBeInstanceOf(ErrorReply);
+        expect((reply as ErrorReply).text, `to ${command.join(' ')}`).toMatch(pattern);
       }
       expect(await client.ask('PING')).toBe('PONG');
       for (const name of ['__proto__', 'constructor', 'toString', '']) {
@@ -288,10 +288,8 @@ describe('a node that is not what it says', () => {
     onTestFinished(() => cluster.close());
     expect(await cluster.ask('n1', 'SET', 'a', 'b')).toBe('OK');
     const at = await freeBasePort(1);
-    const second = new NodeProcess([
-      ...cluster.argsOf('n1'),
-      ...['--resp', `127.0.0.1:${at + 1}`, '--http', `127.0.0.1:${at + 101}`],
-    ]);
+    const elsewhere = flagsOf({ '--resp': `127.0.0.1:${at + 1}`, '--http': `127.0.0.1:${at + 101}` });
+    const second = new NodeProcess([...cluster.argsOf('n1'), ...elsewhere]);
     expect((await second.ended()).code).not.toBe(0);
     expectOneLine(second.stderr, /another process \(process \d+\) uses .*n1; stop the other process/);
     expect(await cluster.ask('n1', 'GET', 'a')).toBe('b');
@@ -358,12 +356,16 @@ describe('a node that is not what it says', () => {
 
     const at = await freeBasePort(1);
     const members = [`n1=127.0.0.1:${at + 201}`, ...met.map((id) => `${id}=127.0.0.1:${cluster.peerPort(id)}`)];
-    const stranger = new NodeProcess([
-      'serve',
-      ...['--id', 'n1', '--data-dir', join(cluster.directory, 'stranger'), '--bootstrap', '--shards', '2'],
-      ...['--resp', `127.0.0.1:${at + 1}`, '--http', `127.0.0.1:${at + 101}`, '--peer', `127.0.0.1:${at + 201}`],
-      ...['--members', members.join(','), ...flags],
-    ]);
+    const own = flagsOf({
+      '--id': 'n1',
+      '--data-dir': join(cluster.directory, 'stranger'),
+      '--shards': '2',
+      '--resp': `127.0.0.1:${at + 1}`,
+      '--http': `127.0.0.1:${at + 101}`,
+      '--peer': `127.0.0.1:${at + 201}`,
+      '--members': members.join(','),
+    });
+    const stranger = new NodeProcess(['serve', '--bootstrap', ...own, ...flags]);
     onTestFinished(() => (stranger.alive ? stranger.kill() : undefined));
     const saysSo = (node: NodeProcess): boolean => node.log.some(({ code }) => code === 'WRONG_CLUSTER');
     await until('both sides say so', () => {

@@ -63,7 +63,7 @@ describe('nori-kv start', () => {
     for (const line of lines) {
       const [program = '', ...words] = (line.split('#')[0] ?? '').trim().split(/\s+/);
       const result = await runTool(program, words);
-      expect(`${result.code} ${result.stderr}`, line).toBe('0 ');
+      expect(`${result.code} ${result.stderr}`, `typed: ${line}`).toBe('0 ');
     }
     expect(await ask(base + 2, 'GET', 'hello')).toBe('world');
     expect(await ask(base + 3, 'GET', 'visits')).toBe('1');

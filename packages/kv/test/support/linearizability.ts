@@ -158,15 +158,9 @@ function blotsIn(operations: readonly Operation[]): Set<number> {
 
 /** The value after the action, or undefined when the client cannot have seen what it saw. */
 function apply(value: string | null, action: RegisterAction): string | null | undefined {
-  switch (action.kind) {
-    case 'read':
-      return action.value === value ? value : undefined;
-    case 'write':
-      return action.value;
-    case 'swap': {
-      const matches = action.expected === value;
-      if (action.swapped !== null && action.swapped !== matches) return undefined;
-      return matches ? action.value : value;
-    }
-  }
+  if (action.kind === 'read') return action.value === value ? value : undefined;
+  if (action.kind === 'write') return action.value;
+  const matches = action.expected === value;
+  if (action.swapped !== null && action.swapped !== matches) return undefined;
+  return matches ? action.value : value;
 }

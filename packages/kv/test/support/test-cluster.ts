@@ -16,6 +16,11 @@ export interface TestClusterOptions {
   readonly dataDirOf?: (id: string) => string;
 }
 
+/** A command line. */
+export function flagsOf(settings: Readonly<Record<string, string>>): string[] {
+  return Object.entries(settings).flat();
+}
+
 /** Nodes of one cluster, each its own process with its own disk directory, started, killed and asked by a test. */
 export class TestCluster {
   readonly ids: readonly string[];
@@ -58,13 +63,16 @@ export class TestCluster {
   /** The command line of a node. */
   argsOf(id: string): string[] {
     const members = this.ids.map((member) => `${member}=127.0.0.1:${this.peerPort(member)}`).join(',');
-    return [
-      'serve',
-      ...['--id', id, '--data-dir', this.dataDir(id), '--members', members, '--bootstrap'],
-      ...['--resp', `127.0.0.1:${this.respPort(id)}`, '--http', `127.0.0.1:${this.httpPort(id)}`],
-      ...['--peer', `127.0.0.1:${this.peerPort(id)}`, '--shards', String(this.#options.shards ?? 4)],
-      ...(this.#options.flags ?? []),
-    ];
+    const flags = flagsOf({
+      '--id': id,
+      '--data-dir': this.dataDir(id),
+      '--members': members,
+      '--resp': `127.0.0.1:${this.respPort(id)}`,
+      '--http': `127.0.0.1:${this.httpPort(id)}`,
+      '--peer': `127.0.0.1:${this.peerPort(id)}`,
+      '--shards': String(this.#options.shards ?? 4),
+    });
+    return ['serve', '--bootstrap', ...flags, ...(this.#options.flags ?? [])];
   }
 
   startNode(id: string, moreFlags: readonly string[] = []): NodeProcess {
