@@ -1,0 +1,108 @@
+import type { GroupId, Index } from '../../core/types.ts';
+import type { Checker, SimWorld } from '../checker.ts';
+import { type ClientOperation, operationIdOf, payloadOf } from '../operation.ts';
+import { requireThat } from '../violation.ts';
+import type { Model } from '../workload.ts';
+import type { Canon, CanonEntry } from './canon.ts';
+
+/** What was promised to clients: acknowledged is kept, refused never happens, and reads are linearizable. */
+export class ClientChecker implements Checker {
+  readonly name = 'clients';
+  private readonly canons: ReadonlyMap<GroupId, Canon>;
+  private readonly models: ReadonlyMap<GroupId, Model>;
+  /** Where each operation was committed. */
+  private readonly places: Map<number, Index> = new Map();
+  private readonly refused: Set<number> = new Set();
+  private readonly unknown: Set<number> = new Set();
+  /** What a read must see at least, from the moment it was invoked. */
+  private readonly floors: Map<number, Index> = new Map();
+  /** By group: the highest index anybody was told of. */
+  private readonly told: Map<GroupId, Index> = new Map();
+  private readonly groupOf: Map<number, GroupId> = new Map();
+
+  constructor(canons: ReadonlyMap<GroupId, Canon>, models: ReadonlyMap<GroupId, Model>) {
+    this.canons = canons;
+    this.models = models;
+    for (const [group, canon] of canons) canon.onCommitted.push((committed) => this.onCommitted(group, committed));
+  }
+
+  onInvoke(_world: SimWorld, operation: ClientOperation): void {
+    this.groupOf.set(operation.id, operation.group);
+    if (operation.kind === 'read') this.floors.set(operation.id, this.told.get(operation.group) ?? 0);
+  }
+
+  onAck(_world: SimWorld, { id, group, index }: ClientOperation): void {
+    const committed = this.canons.get(group)?.at(index) ?? null;
+    requireThat(
+      committed !== null,
+      'AckedIsCommitted',
+      () => `operation ${id} was acknowledged at ${index}, not committed`,
+    );
+    requireThat(
+      committed.operation === id,
+      'AckedIsCommitted',
+      () => `operation ${id} was acknowledged at ${index}, where ${committed.operation} is`,
+    );
+    this.tell(group, index);
+  }
+
+  onRead(world: SimWorld, { id, group, index, payload, result }: ClientOperation): void {
+    const floor = this.floors.get(id) ?? 0;
+    this.floors.delete(id);
+    requireThat(
+      index >= floor,
+      'ReadLinearizable',
+      () => `read ${id} saw the state of ${index}, though ${floor} was told of before it began`,
+    );
+    const last = this.canons.get(group)?.lastIndex ?? 0;
+    requireThat(index <= last, 'ReadLinearizable', () => `read ${id} saw ${index}, which is not committed`);
+    const wrong = this.models.get(group)?.judge(payload, index, result) ?? null;
+    requireThat(wrong === null, 'ReadLinearizable', () => `read ${id} of group ${group}: ${wrong}`);
+    this.tell(group, index);
+    world.saw('linearizable read');
+  }
+
+  onFailed(world: SimWorld, { id, kind, outcome, code }: ClientOperation): void {
+    this.floors.delete(id);
+    if (kind === 'read') return;
+    if (outcome === 'unknown') {
+      this.unknown.add(id);
+      if (this.places.has(id)) world.saw('unknown outcome that was committed');
+      return;
+    }
+    requireThat(!this.places.has(id), 'RefusedNeverApplied', () => `operation ${id} got ${code} and was committed`);
+    this.refused.add(id);
+  }
+
+  finish(world: SimWorld): void {
+    for (const id of this.unknown) {
+      world.saw(this.places.has(id) ? 'unknown outcome that was committed' : 'unknown outcome that never was');
+    }
+  }
+
+  private onCommitted(group: GroupId, { index, operation, entry }: CanonEntry): void {
+    if (operation === 0) return;
+    const before = this.places.get(operation);
+    requireThat(
+      before === undefined,
+      'AtMostOnce',
+      () => `operation ${operationIdOf(entry.payload)} was committed at ${before} and at ${index}`,
+    );
+    this.places.set(operation, index);
+    requireThat(
+      this.groupOf.get(operation) === group,
+      'AtMostOnce',
+      () => `operation ${operation} was committed in group ${group}, where nobody sent it`,
+    );
+    requireThat(
+      !this.refused.has(operation),
+      'RefusedNeverApplied',
+      () => `operation ${operation} was refused for certain and then committed at ${index}`,
+    );
+    this.models.get(group)?.committed(index, entry.timeMs, payloadOf(entry.payload));
+  }
+
+  private tell(group: GroupId, index: Index): void {
+    if (index > (this.told.get(group) ?? 0)) this.told.set(group, index);
+  }
+}

@@ -1,0 +1,205 @@
+import type { RaftState } from '../../core/state.ts';
+import { type Entry, type GroupId, type Index, type NodeId, Role, type Term } from '../../core/types.ts';
+import type { Checker, SimWorld } from '../checker.ts';
+import type { Machine } from '../machine.ts';
+import { requireThat } from '../violation.ts';
+import { type Canon, entryDigest } from './canon.ts';
+
+/** A node of a group as it was when last looked at. */
+interface Before {
+  raft: RaftState;
+  term: Term;
+  role: Role;
+  commit: Index;
+  applied: Index;
+  lastIndex: Index;
+  epoch: number;
+  /** From index `from` + 1. */
+  readonly entries: Entry[];
+}
+
+interface Seen {
+  readonly digest: number;
+  readonly previousTerm: Term;
+}
+
+/** What the thesis promises of terms, logs and commit indexes (figure 3.2), by looking at each core after each event. */
+export class LogChecker implements Checker {
+  readonly name = 'logs';
+  private readonly canons: ReadonlyMap<GroupId, Canon>;
+  private readonly before: Map<string, Before> = new Map();
+  /** Over all lives. */
+  private readonly terms: Map<string, Term> = new Map();
+  private readonly leaders: Map<string, NodeId> = new Map();
+  private readonly entries: Map<number, Seen>[] = [];
+
+  constructor(canons: ReadonlyMap<GroupId, Canon>) {
+    this.canons = canons;
+  }
+
+  onDown(world: SimWorld, machine: Machine): void {
+    for (const group of world.groups) this.before.delete(keyOf(machine, group));
+  }
+
+  afterEvent(world: SimWorld, machine: Machine): void {
+    for (const group of world.groups) {
+      const raft = machine.raft(group);
+      if (raft === null) continue;
+      const key = keyOf(machine, group);
+      const before = this.before.get(key);
+      if (before === undefined || before.raft !== raft) this.first(world, machine, group, raft);
+      else if (changed(before, raft)) this.step(world, machine, group, raft, before);
+    }
+  }
+
+  private first(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
+    const key = keyOf(machine, group);
+    const before: Before = {
+      raft,
+      term: 0,
+      role: Role.follower,
+      commit: raft.log.commit,
+      applied: raft.log.applied,
+      lastIndex: raft.log.baseIndex,
+      epoch: raft.log.epoch,
+      entries: [],
+    };
+    this.before.set(key, before);
+    this.step(world, machine, group, raft, before);
+  }
+
+  private step(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, before: Before): void {
+    const { log } = raft;
+    const key = keyOf(machine, group);
+    const known = this.terms.get(key) ?? 0;
+    requireThat(raft.term >= known, 'TermMonotone', () => `${key} went from term ${known} to ${raft.term}`);
+    if (raft.term > known) this.terms.set(key, raft.term);
+    if (raft.role === Role.leader && (before.role !== Role.leader || before.term !== raft.term)) {
+      this.elected(world, machine, group, raft);
+    }
+    if (raft.role === Role.candidate || raft.role === Role.preCandidate) this.refusals(world, raft);
+    requireThat(log.commit >= before.commit, 'CommitMonotone', () => `${key}: ${before.commit} to ${log.commit}`);
+    requireThat(log.applied >= before.applied, 'AppliedMonotone', () => `${key}: ${before.applied} to ${log.applied}`);
+    requireThat(
+      log.baseIndex <= log.applied && log.applied <= log.commit && log.commit <= log.lastIndex,
+      'IndexOrder',
+      () => `${key}: base ${log.baseIndex}, applied ${log.applied}, commit ${log.commit}, last ${log.lastIndex}`,
+    );
+    if (log.lastIndex !== before.lastIndex || log.epoch !== before.epoch) {
+      this.logChanged(world, key, group, raft, before);
+    }
+    if (log.commit > before.commit) this.advanced(world, machine, group, raft, before.commit);
+    before.term = raft.term;
+    before.role = raft.role;
+    before.commit = log.commit;
+    before.applied = log.applied;
+    before.lastIndex = log.lastIndex;
+    before.epoch = log.epoch;
+  }
+
+  private elected(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
+    const office = `${group}:${raft.term}`;
+    const other = this.leaders.get(office);
+    requireThat(
+      other === undefined || other === raft.id,
+      'ElectionSafety',
+      () => `group ${group}: ${raft.id} and ${other} both led term ${raft.term}`,
+    );
+    requireThat(
+      other === undefined,
+      'ElectionSafety',
+      () => `group ${group}: ${raft.id} leads term ${raft.term} twice`,
+    );
+    this.leaders.set(office, raft.id);
+    world.saw('leader elected');
+    // What was committed in an earlier term is in the new leader's log: by LogMatching the last of it is enough.
+    const canon = this.canons.get(group) as Canon;
+    let last = canon.lastIndex;
+    while (last > 0 && (canon.at(last)?.committedIn ?? 0) >= raft.term) last -= 1;
+    if (last > raft.log.baseIndex) {
+      requireThat(
+        raft.log.termAt(last) === canon.at(last)?.term,
+        'LeaderCompleteness',
+        () => `group ${group}: ${machine.id} leads term ${raft.term} without the committed entry ${last}`,
+      );
+    }
+  }
+
+  private refusals(world: SimWorld, raft: RaftState): void {
+    for (const granted of raft.votes.values()) {
+      if (!granted) world.saw(raft.role === Role.candidate ? 'vote refused' : 'pre-vote refused');
+    }
+  }
+
+  /** Looks only at entries that were not there before: an entry that is the same object has the same past. */
+  private logChanged(world: SimWorld, key: string, group: GroupId, raft: RaftState, before: Before): void {
+    const { log } = raft;
+    const { entries } = before;
+    const base = log.baseIndex;
+    let same = Math.min(entries.length, log.lastIndex - base);
+    if (log.epoch !== before.epoch) {
+      while (same > 0 && entries[same - 1] !== log.entryAt(base + same)) same -= 1;
+      if (entries.length - same > 1) world.saw('suffix of several entries truncated');
+      if (entries.length > same) world.saw('uncommitted entries overwritten');
+      requireThat(
+        before.role !== Role.leader || raft.role !== Role.leader || before.term !== raft.term,
+        'LeaderAppendOnly',
+        () => `${key} truncated its log as leader of term ${raft.term}`,
+      );
+    }
+    entries.length = same;
+    for (let index = base + same + 1; index <= log.lastIndex; index += 1) {
+      const entry = log.entryAt(index);
+      entries.push(entry);
+      this.matches(key, group, entry, log.termAt(index - 1) ?? 0);
+    }
+  }
+
+  private matches(key: string, group: GroupId, entry: Entry, previousTerm: Term): void {
+    const name = entry.term * 0x1_0000_0000 + entry.index;
+    let seen = this.entries[group];
+    if (seen === undefined) {
+      seen = new Map();
+      this.entries[group] = seen;
+    }
+    const known = seen.get(name);
+    const digest = entryDigest(entry);
+    if (known === undefined) {
+      seen.set(name, { digest, previousTerm });
+      return;
+    }
+    requireThat(
+      known.digest === digest && known.previousTerm === previousTerm,
+      'LogMatching',
+      () => `${key} has another entry (${entry.index}, term ${entry.term}) than was seen before`,
+    );
+  }
+
+  private advanced(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, from: Index): void {
+    const canon = this.canons.get(group) as Canon;
+    const { log } = raft;
+    for (let index = Math.max(from, log.baseIndex) + 1; index <= log.commit; index += 1) {
+      const entry = log.entryAt(index);
+      if (index > canon.lastIndex && entry.term < raft.term && raft.role === Role.leader) {
+        world.saw('entry of an earlier term committed');
+      }
+      canon.committed(entry, machine.id, raft.term, world.nowMs);
+    }
+  }
+}
+
+function changed(before: Before, raft: RaftState): boolean {
+  const { log } = raft;
+  return (
+    before.commit !== log.commit ||
+    before.applied !== log.applied ||
+    before.lastIndex !== log.lastIndex ||
+    before.epoch !== log.epoch ||
+    before.term !== raft.term ||
+    before.role !== raft.role
+  );
+}
+
+function keyOf(machine: Machine, group: GroupId): string {
+  return `${machine.id}/${group}`;
+}

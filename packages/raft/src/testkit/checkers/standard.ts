@@ -1,0 +1,36 @@
+import type { GroupId } from '../../core/types.ts';
+import type { Checker } from '../checker.ts';
+import type { Model, Workload } from '../workload.ts';
+import { ApplyChecker } from './apply-checker.ts';
+import { Canon } from './canon.ts';
+import { ClientChecker } from './client-checker.ts';
+import { DurabilityChecker } from './durability-checker.ts';
+import { LogChecker } from './log-checker.ts';
+
+export interface StandardCheckers {
+  readonly checkers: readonly Checker[];
+  readonly canons: ReadonlyMap<GroupId, Canon>;
+}
+
+/** All checkers there are, over one canonical history per group. */
+export function standardCheckers(options: {
+  readonly groups: number;
+  readonly workload: Workload;
+  /** Judges the disks at every so many-th acknowledgement. */
+  readonly durabilityEvery: number;
+}): StandardCheckers {
+  const canons = new Map<GroupId, Canon>();
+  const models = new Map<GroupId, Model>();
+  for (let group = 1; group <= options.groups; group += 1) {
+    canons.set(group, new Canon(group));
+    const model = options.workload.model?.();
+    if (model !== undefined) models.set(group, model);
+  }
+  const checkers = [
+    new LogChecker(canons),
+    new ApplyChecker(),
+    new ClientChecker(canons, models),
+    new DurabilityChecker(canons, options.durabilityEvery),
+  ];
+  return { checkers, canons };
+}

@@ -1,0 +1,195 @@
+import type { Prng } from '../base/prng.ts';
+import type { NoriError } from '../base/errors.ts';
+import type { GroupId, Index } from '../core/types.ts';
+import type { WorldParts } from './checker.ts';
+import type { Machine, Process } from './machine.ts';
+import { type ClientOperation, sealCommand } from './operation.ts';
+import { chance, pick, skewed } from './random.ts';
+import { Kind } from './timeline.ts';
+import { Violation } from './violation.ts';
+
+export interface ClientOptions {
+  /** Default 4. */
+  readonly count?: number;
+  /** Between an answer and the next call, at most. Default 200. */
+  readonly thinkMsMax?: number;
+  /** Default 2000. */
+  readonly timeoutMs?: number;
+}
+
+/** Longer than any answer may take beyond its timeout: sweeps, turns and drifting clocks. */
+const answerSlackMs = 500;
+
+/** Users of the callback door. Each waits for its answer before it calls again, and never sends a command twice. */
+export class Clients {
+  /** Every call of the run. */
+  readonly operations: ClientOperation[] = [];
+  acknowledged = 0;
+  private readonly world: WorldParts;
+  private readonly prng: Prng;
+  private readonly count: number;
+  private readonly thinkMsMax: number;
+  private readonly timeoutMs: number;
+  private readonly pending = new Map<ClientOperation, Process>();
+  /** Where each client went last: it stays while it is answered. */
+  private readonly homes: Machine[] = [];
+  private nextId = 1;
+  private running = false;
+
+  constructor(world: WorldParts, prng: Prng, options: ClientOptions) {
+    this.world = world;
+    this.prng = prng;
+    this.count = options.count ?? 4;
+    this.thinkMsMax = options.thinkMsMax ?? 200;
+    this.timeoutMs = options.timeoutMs ?? 2000;
+  }
+
+  start(): void {
+    if (this.running) return;
+    this.running = true;
+    for (let client = 0; client < this.count; client += 1) {
+      this.homes[client] = pick(this.prng, this.world.machines);
+      this.nextCall(client);
+    }
+  }
+
+  /** No new calls; those under way go on. */
+  stop(): void {
+    this.running = false;
+  }
+
+  get unanswered(): number {
+    return this.pending.size;
+  }
+
+  /** Calls whose time is long over though their host lives. */
+  get overdue(): ClientOperation[] {
+    const limitMs = this.world.nowMs - this.timeoutMs - answerSlackMs;
+    return [...this.pending.keys()].filter(({ invokedMs }) => invokedMs < limitMs);
+  }
+
+  /** One write, outside the clients' own calls; for the liveness check. Null when the machine is not up. */
+  probe(machine: Machine, group: GroupId): ClientOperation | null {
+    const { process } = machine;
+    if (!machine.up || process === null) return null;
+    for (;;) {
+      const planned = this.world.workload.next(this.prng, this.nextId);
+      if (planned.kind === 'write') return this.call(process, -1, group, planned.kind, planned.payload);
+    }
+  }
+
+  onProcessEnd(process: Process): void {
+    for (const [operation, owner] of this.pending) {
+      if (owner === process) this.settle(operation, operation.kind === 'write' ? 'unknown' : 'failed', 'CRASHED');
+    }
+  }
+
+  private nextCall(client: number): void {
+    const { world, prng } = this;
+    world.timeline.after(skewed(prng, 0, this.thinkMsMax), null, () => {
+      if (!this.running) return;
+      if (chance(prng, 0.02)) this.homes[client] = pick(prng, world.machines);
+      const machine = this.homes[client] as Machine;
+      const { process } = machine;
+      if (process === null || process.state !== 'up') {
+        this.homes[client] = pick(prng, world.machines);
+        this.nextCall(client);
+        return;
+      }
+      const planned = world.workload.next(prng, this.nextId);
+      this.call(process, client, pick(prng, world.groups), planned.kind, planned.payload);
+    });
+  }
+
+  private call(
+    process: Process,
+    client: number,
+    group: GroupId,
+    kind: 'write' | 'read',
+    payload: Uint8Array,
+  ): ClientOperation {
+    const { world } = this;
+    const id = this.nextId;
+    this.nextId += 1;
+    const operation: ClientOperation = {
+      id,
+      client,
+      group,
+      kind,
+      payload,
+      node: process.machine.id,
+      invokedMs: world.nowMs,
+      answeredMs: 0,
+      outcome: 'pending',
+      code: '',
+      index: 0,
+      result: new Uint8Array(0),
+    };
+    this.operations.push(operation);
+    this.pending.set(operation, process);
+    world.timeline.record(Kind.client, process.machine.place, kind === 'write' ? 1 : 2);
+    world.timeline.tell(operation.node, kind, { id, client, group });
+    for (const checker of world.checkers) checker.onInvoke?.(world, operation);
+    // It reaches the process as any input does: later, if the machine stands still.
+    world.timeline.inOrder(world.nowMs, process, () => this.enter(process, operation));
+    return operation;
+  }
+
+  private enter(process: Process, operation: ClientOperation): void {
+    const { host } = process;
+    if (host === null) return;
+    const { group, payload, id } = operation;
+    const options = { timeoutMs: this.timeoutMs };
+    if (operation.kind === 'write') {
+      host.submit(group, sealCommand(id, payload), options, (error, index, result) =>
+        this.onAnswer(operation, error, index, result),
+      );
+    } else {
+      host.query(group, payload.slice(), { ...options, consistency: 'linearizable' }, (error, proof, result) =>
+        this.onAnswer(operation, error, proof?.index ?? 0, result),
+      );
+    }
+  }
+
+  /** Called from inside a host: a broken promise is noted, not thrown. */
+  private onAnswer(operation: ClientOperation, error: NoriError | null, index: Index, result: Uint8Array): void {
+    this.world.check(() => {
+      const process = this.pending.get(operation);
+      if (process !== undefined) this.world.look(process.machine);
+      if (operation.outcome !== 'pending') {
+        throw new Violation('OneAnswer', `operation ${operation.id} was answered twice`);
+      }
+      operation.index = index;
+      operation.result = result.slice();
+      if (error === null) this.settle(operation, 'ok', '');
+      else if (operation.kind === 'read') this.settle(operation, 'failed', error.code);
+      else this.settle(operation, error.outcome === 'unknown' ? 'unknown' : 'refused', error.code);
+    });
+  }
+
+  private settle(operation: ClientOperation, outcome: ClientOperation['outcome'], code: string): void {
+    const { world } = this;
+    operation.outcome = outcome;
+    operation.code = code;
+    operation.answeredMs = world.nowMs;
+    this.pending.delete(operation);
+    const place = world.machineOf(operation.node)?.place ?? 0;
+    world.timeline.record(Kind.client, place, 3);
+    world.timeline.hash.text(outcome + code);
+    world.timeline.hash.bytes(operation.result);
+    world.timeline.tell(operation.node, `${operation.kind} ${outcome}`, {
+      id: operation.id,
+      code,
+      index: operation.index,
+    });
+    if (code !== '') world.saw(`${operation.kind} ${code}`);
+    for (const checker of world.checkers) {
+      if (outcome !== 'ok') checker.onFailed?.(world, operation);
+      else if (operation.kind === 'write') checker.onAck?.(world, operation);
+      else checker.onRead?.(world, operation);
+    }
+    if (outcome === 'ok') this.acknowledged += 1;
+    else if (operation.client >= 0) this.homes[operation.client] = pick(this.prng, world.machines);
+    if (operation.client >= 0) this.nextCall(operation.client);
+  }
+}

@@ -1,0 +1,131 @@
+import type { Prng } from '../base/prng.ts';
+import { ByteWriter } from '../codec/bytes.ts';
+import { beginFrame, endFrame, frameHeadBytes, FrameType } from '../codec/frame.ts';
+import { chance, skewed, spread } from './random.ts';
+import type { Mangler } from './stream.ts';
+import type { Timeline } from './timeline.ts';
+
+/** What happens to single messages, each with its own rate. */
+export interface MessageFaults {
+  lossRate: number;
+  duplicateRate: number;
+  /** Held back, to come with a later batch of the pair, whatever connection that goes through. */
+  delayRate: number;
+  delayMsMax: number;
+}
+
+export function noMessageFaults(): MessageFaults {
+  return { lossRate: 0, duplicateRate: 0, delayRate: 0, delayMsMax: 0 };
+}
+
+interface Held {
+  readonly item: Uint8Array;
+  readonly dueMs: number;
+}
+
+/** Item kinds below this are Raft's own. What hosts pass on for their clients is lost at most: nobody sends it twice. */
+const hostKindMin = 64;
+
+/**
+ * A stream can lose messages only by breaking. Raft must survive more: lost, doubled and reordered messages, and such
+ * as come minutes late. So batches are taken apart here, and what is left is put together again as whole frames.
+ */
+export class MessageMangler implements Mangler {
+  faults: MessageFaults = noMessageFaults();
+  lost = 0;
+  duplicated = 0;
+  delayed = 0;
+  private readonly held = new Map<string, Held[]>();
+  private readonly timeline: Timeline;
+  private readonly prng: Prng;
+
+  constructor(timeline: Timeline, prng: Prng) {
+    this.timeline = timeline;
+    this.prng = prng;
+  }
+
+  mangle(from: string, to: string, bytes: Uint8Array): Uint8Array | null {
+    const { lossRate, duplicateRate, delayRate } = this.faults;
+    const pair = `${from}>${to}`;
+    const idle = lossRate === 0 && duplicateRate === 0 && delayRate === 0 && !this.held.has(pair);
+    if (idle || !carriesBatch(bytes)) return bytes;
+    const writer = new ByteWriter(bytes.length + 256);
+    for (let at = 0; at < bytes.length; ) {
+      const end = at + 8 + u32(bytes, at);
+      if (bytes[at + 8] === FrameType.batch) this.batch(writer, pair, bytes.subarray(at + frameHeadBytes, end));
+      else writer.raw(bytes.subarray(at, end));
+      at = end;
+    }
+    return writer.length === 0 ? null : writer.take();
+  }
+
+  private batch(writer: ByteWriter, pair: string, body: Uint8Array): void {
+    const items = this.due(pair);
+    for (let at = 0; at < body.length; ) {
+      const end = at + 4 + u32(body, at);
+      this.judge(items, pair, body.subarray(at, end));
+      at = end;
+    }
+    if (items.length === 0) return;
+    const start = beginFrame(writer, FrameType.batch);
+    for (const item of items) writer.raw(item);
+    endFrame(writer, start);
+  }
+
+  private judge(items: Uint8Array[], pair: string, item: Uint8Array): void {
+    const { prng, faults } = this;
+    if (chance(prng, faults.lossRate)) {
+      this.lost += 1;
+      return;
+    }
+    if ((item[4] as number) >= hostKindMin) {
+      items.push(item);
+      return;
+    }
+    if (chance(prng, faults.duplicateRate)) {
+      this.duplicated += 1;
+      if (chance(prng, 0.5)) items.push(item);
+      else this.hold(pair, item);
+    }
+    if (chance(prng, faults.delayRate)) {
+      this.delayed += 1;
+      this.hold(pair, item);
+    } else if (items.length > 0 && chance(prng, faults.delayRate)) {
+      items.splice(prng.between(0, items.length - 1), 0, item);
+    } else items.push(item);
+  }
+
+  private hold(pair: string, item: Uint8Array): void {
+    const { prng, timeline, faults } = this;
+    const dueMs = timeline.nowMs + skewed(prng, spread(prng, 0, 5), faults.delayMsMax);
+    const list = this.held.get(pair);
+    const held = { item: item.slice(), dueMs };
+    if (list === undefined) this.held.set(pair, [held]);
+    else list.push(held);
+  }
+
+  private due(pair: string): Uint8Array[] {
+    const list = this.held.get(pair);
+    if (list === undefined) return [];
+    const { nowMs } = this.timeline;
+    const later = list.filter(({ dueMs }) => dueMs > nowMs);
+    if (later.length === 0) this.held.delete(pair);
+    else this.held.set(pair, later);
+    return list.filter(({ dueMs }) => dueMs <= nowMs).map(({ item }) => item);
+  }
+}
+
+function carriesBatch(bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length; at += 8 + u32(bytes, at)) if (bytes[at + 8] === FrameType.batch) return true;
+  return false;
+}
+
+function u32(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] as number) |
+      ((bytes[at + 1] as number) << 8) |
+      ((bytes[at + 2] as number) << 16) |
+      ((bytes[at + 3] as number) << 24)) >>>
+    0
+  );
+}

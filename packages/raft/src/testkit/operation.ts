@@ -1,0 +1,49 @@
+import type { GroupId, Index } from '../core/types.ts';
+
+export type OperationOutcome =
+  | 'pending'
+  | 'ok'
+  /** Certainly never applied. */
+  | 'refused'
+  /** A write that may have been applied, or may yet be. */
+  | 'unknown'
+  /** A read without an answer. */
+  | 'failed';
+
+/** One call of a client, from its invocation to its answer. */
+export interface ClientOperation {
+  readonly id: number;
+  readonly client: number;
+  readonly group: GroupId;
+  readonly kind: 'write' | 'read';
+  /** What the workload made; the state machine gets exactly this. */
+  readonly payload: Uint8Array;
+  readonly node: string;
+  readonly invokedMs: number;
+  answeredMs: number;
+  outcome: OperationOutcome;
+  code: string;
+  index: Index;
+  result: Uint8Array;
+}
+
+export const operationHeadBytes = 8;
+
+/** A command as the log carries it: the number of its operation, then the payload. So checkers know every command again. */
+export function sealCommand(id: number, payload: Uint8Array): Uint8Array {
+  const sealed = new Uint8Array(operationHeadBytes + payload.length);
+  const view = new DataView(sealed.buffer);
+  view.setUint32(0, Math.floor(id / 0x1_0000_0000), true);
+  view.setUint32(4, id % 0x1_0000_0000, true);
+  sealed.set(payload, operationHeadBytes);
+  return sealed;
+}
+
+export function operationIdOf(command: Uint8Array): number {
+  const view = new DataView(command.buffer, command.byteOffset, command.byteLength);
+  return view.getUint32(0, true) * 0x1_0000_0000 + view.getUint32(4, true);
+}
+
+export function payloadOf(command: Uint8Array): Uint8Array {
+  return command.subarray(operationHeadBytes);
+}

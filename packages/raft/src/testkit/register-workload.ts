@@ -1,0 +1,113 @@
+import type { Prng } from '../base/prng.ts';
+import type { Index } from '../core/types.ts';
+import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
+import type { Model, PlannedOperation, Workload } from './workload.ts';
+
+const stateBytes = 8;
+const setOpcode = 1;
+const addOpcode = 2;
+
+interface Register {
+  value: number;
+  /** How often it was written: tells apart states of equal value. */
+  version: number;
+}
+
+/** Registers by number: `set` and `add`. The simplest machine on which a lost, doubled or stale operation shows. */
+export class RegisterMachine implements StateMachine {
+  private registers = new Map<number, Register>();
+
+  apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
+    return entries.map(({ command }) => encode(applyTo(this.registers, command)));
+  }
+
+  query(query: Uint8Array): Uint8Array {
+    return encode(this.registers.get(query[0] as number));
+  }
+
+  async *snapshot(): AsyncIterable<Uint8Array> {
+    const registers = [...this.registers].map(([key, { value, version }]) => [key, { value, version }] as const);
+    for (const [key, register] of registers) yield new Uint8Array([key, ...encode(register)]);
+  }
+
+  async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
+    const registers = new Map<number, Register>();
+    for await (const chunk of image) {
+      const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+      registers.set(chunk[0] as number, { value: view.getUint32(1, true), version: view.getUint32(5, true) });
+    }
+    this.registers = registers;
+  }
+}
+
+/** Every value a register ever had, with the index from which on it had it. */
+class RegisterModel implements Model {
+  private readonly registers = new Map<number, Register>();
+  private readonly histories = new Map<number, { readonly from: Index; readonly answer: Uint8Array }[]>();
+
+  committed(index: Index, _timeMs: number, command: Uint8Array): void {
+    const answer = encode(applyTo(this.registers, command));
+    const key = command[1] as number;
+    const history = this.histories.get(key);
+    if (history === undefined) this.histories.set(key, [{ from: index, answer }]);
+    else history.push({ from: index, answer });
+  }
+
+  judge(query: Uint8Array, index: Index, result: Uint8Array): string | null {
+    const history = this.histories.get(query[0] as number) ?? [];
+    let at = history.length - 1;
+    while (at >= 0 && (history[at] as { from: Index }).from > index) at -= 1;
+    const expected = history[at]?.answer ?? encode(undefined);
+    if (expected.every((byte, place) => byte === result[place])) return null;
+    return `register ${query[0]} as of index ${index} is ${[...expected].join(' ')}, not ${[...result].join(' ')}`;
+  }
+}
+
+export interface RegisterOptions {
+  readonly registers?: number;
+  /** The share of reads. */
+  readonly readShare?: number;
+}
+
+export function registerWorkload(options: RegisterOptions = {}): Workload {
+  const { registers = 6, readShare = 0.4 } = options;
+  return {
+    name: 'registers',
+    stateMachine: () => new RegisterMachine(),
+    next: (prng, id) => plan(prng, id, registers, readShare),
+    model: () => new RegisterModel(),
+  };
+}
+
+function plan(prng: Prng, id: number, registers: number, readShare: number): PlannedOperation {
+  const key = prng.between(0, registers - 1);
+  if (prng.fraction() < readShare) return { kind: 'read', payload: new Uint8Array([key]) };
+  const filler = prng.fraction() < 0.05 ? prng.between(0, 4000) : prng.between(0, 60);
+  const payload = new Uint8Array(6 + filler);
+  payload[0] = prng.fraction() < 0.5 ? setOpcode : addOpcode;
+  payload[1] = key;
+  new DataView(payload.buffer).setUint32(2, id, true);
+  return { kind: 'write', payload };
+}
+
+function applyTo(registers: Map<number, Register>, command: Uint8Array): Register {
+  const key = command[1] as number;
+  let register = registers.get(key);
+  if (register === undefined) {
+    register = { value: 0, version: 0 };
+    registers.set(key, register);
+  }
+  const operand = new DataView(command.buffer, command.byteOffset, command.byteLength).getUint32(2, true);
+  register.value = command[0] === setOpcode ? operand : (register.value + operand) >>> 0;
+  register.version += 1;
+  return register;
+}
+
+function encode(register: Register | undefined): Uint8Array {
+  const bytes = new Uint8Array(stateBytes);
+  if (register === undefined) return bytes;
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, register.value, true);
+  view.setUint32(4, register.version, true);
+  return bytes;
+}

@@ -1,0 +1,59 @@
+import type { Index } from '../core/types.ts';
+import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
+import { payloadOf } from './operation.ts';
+
+export interface ApplyWatcher {
+  /** A batch went in; `results` is null while it is still inside. */
+  onApply(entries: readonly AppliedEntry[], results: readonly Uint8Array[]): void;
+  onPromise(): void;
+}
+
+/** A user's state machine with somebody looking on: takes the operation's number off each command. */
+export class WatchedMachine implements StateMachine {
+  readonly inner: StateMachine;
+  /** The last command that was applied. */
+  appliedIndex: Index = 0;
+  private readonly watcher: ApplyWatcher;
+
+  constructor(inner: StateMachine, watcher: ApplyWatcher) {
+    this.inner = inner;
+    this.watcher = watcher;
+  }
+
+  apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    const results = this.inner.apply(entries.map((entry) => ({ ...entry, command: payloadOf(entry.command) })));
+    if (isReady(results)) return this.applied(entries, results);
+    this.watcher.onPromise();
+    return results.then((ready) => this.applied(entries, ready));
+  }
+
+  query(query: Uint8Array): Uint8Array {
+    return this.inner.query(query);
+  }
+
+  snapshot(): AsyncIterable<Uint8Array> {
+    return this.inner.snapshot();
+  }
+
+  restore(image: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.inner.restore(image);
+  }
+
+  advanceTime(timeMs: number): void {
+    this.inner.advanceTime?.(timeMs);
+  }
+
+  nextDeadlineMs(): number | null {
+    return this.inner.nextDeadlineMs?.() ?? null;
+  }
+
+  private applied(entries: readonly AppliedEntry[], results: readonly Uint8Array[]): readonly Uint8Array[] {
+    this.watcher.onApply(entries, results);
+    this.appliedIndex = entries.at(-1)?.index ?? this.appliedIndex;
+    return results;
+  }
+}
+
+function isReady(results: readonly Uint8Array[] | Promise<readonly Uint8Array[]>): results is readonly Uint8Array[] {
+  return Array.isArray(results);
+}
