@@ -22,8 +22,10 @@ export class MemoryDisk implements Disk {
     return Promise.resolve(names.filter((name) => !name.includes('/')).sort());
   }
 
-  makeDirectory(): Promise<void> {
-    return Promise.resolve();
+  /** Every directory is there, but where a file is. */
+  makeDirectory(directory: string): Promise<void> {
+    if (!this.files.has(directory)) return Promise.resolve();
+    return Promise.reject(Object.assign(new Error(`a file is at ${directory}`), { code: 'EEXIST' }));
   }
 
   rename(from: string, to: string): Promise<void> {
