@@ -12,6 +12,10 @@ export default defineConfig({
         resolve: {
           alias: [
             { find: 'nori-raft/prometheus', replacement: source('packages/raft/src/observe/prometheus.ts') },
+            {
+              find: 'nori-raft/testkit/linearizability',
+              replacement: source('packages/raft/src/testkit/linearizability/index.ts'),
+            },
             { find: 'nori-raft/core', replacement: source('packages/raft/src/core/index.ts') },
             { find: /^nori-raft$/, replacement: source('packages/raft/src/index.ts') },
           ],

@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../config/settings.ts';
+import { type CheckHistoryOptions, runCheckHistory } from './check-history.ts';
 import { addServeOptions, runServe } from './serve.ts';
 import { runStart, type StartOptions } from './start.ts';
 import { runStatus } from './status.ts';
@@ -44,6 +45,13 @@ program
   .description('print the cluster as one of its nodes sees it')
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
   .action((options: { http: string }) => runStatus(options.http));
+
+program
+  .command('check-history')
+  .description('judge whether a recorded history is linearizable: exit code 0 yes, 1 no, 2 undecided or unreadable')
+  .argument('<file>', 'JSON lines (docs/history-format.md), or - for standard input')
+  .option('--seconds <count>', 'how long the search may take', wholeFrom(1, 86_400), 60)
+  .action((file: string, options: CheckHistoryOptions) => runCheckHistory(file, options));
 
 try {
   await program.parseAsync();
