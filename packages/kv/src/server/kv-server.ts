@@ -1,5 +1,5 @@
 import { type Meter, NoriError, type Observer, RaftHost } from 'nori-raft';
-import { type PromClient, prometheusMeter } from 'nori-raft/prometheus';
+import { prometheusMeter } from 'nori-raft/prometheus';
 import promClient from 'prom-client';
 import { ConfigError, type Settings } from '../config/settings.ts';
 import { createHttpApp } from '../http/app.ts';
@@ -138,7 +138,7 @@ export class KvServer implements NodeContext {
     const host = await open(
       settings,
       this.announced,
-      prometheusMeter(promClient as unknown as PromClient, this.registry),
+      prometheusMeter(promClient, this.registry),
       this.#observer(),
     );
     this.#host = host;
@@ -185,7 +185,7 @@ export class KvServer implements NodeContext {
       observer,
       logger: this.#logger,
     });
-    return host as unknown as OpenedHost;
+    return host;
   }
 
   #respAddressOf(id: string): string | null {

@@ -36,7 +36,7 @@ export class Host {
   /** The host stopped itself, because its disk failed. Told once. */
   onFailed: ((error: NoriError) => void) | null = null;
   /** A peer refuses this node. Told once per reason. */
-  onRefused: ((peer: NodeId, error: NoriError) => void) | null = null;
+  onRefused: ((peer: string, error: NoriError) => void) | null = null;
   private readonly options: HostOptions;
   private readonly ports: Ports;
   private readonly directory: DataDirectory;
