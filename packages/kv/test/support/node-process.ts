@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { sleep } from './until.ts';
 
-const program = fileURLToPath(new URL('../../bin/nori-kv.js', import.meta.url));
+const productProgram = fileURLToPath(new URL('../../bin/nori-kv.js', import.meta.url));
 const running = new Set<ChildProcess>();
 
 // A test run that dies must leave no server behind.
@@ -23,7 +23,11 @@ export class NodeProcess {
   exit: Exit | null = null;
   readonly #child: ChildProcess;
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    program: string = productProgram,
+  ) {
     const child = spawn(process.execPath, [program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), ...environment },

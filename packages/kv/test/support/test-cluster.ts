@@ -12,6 +12,8 @@ export interface TestClusterOptions {
   readonly shards?: number;
   /** More flags for every node. */
   readonly flags?: readonly string[];
+  /** Another build of nori-kv than the one at hand. */
+  readonly program?: string;
   /** Where the node keeps its data, when not in a fresh temporary directory. */
   readonly dataDirOf?: (id: string) => string;
 }
@@ -77,7 +79,7 @@ export class TestCluster {
 
   startNode(id: string, moreFlags: readonly string[] = []): NodeProcess {
     if (this.#processes.get(id)?.alive === true) throw new Error(`${id} runs already`);
-    const started = new NodeProcess([...this.argsOf(id), ...moreFlags]);
+    const started = new NodeProcess([...this.argsOf(id), ...moreFlags], {}, this.#options.program);
     this.#processes.set(id, started);
     return started;
   }
