@@ -77,6 +77,7 @@ export class SimDisk {
     this.timeline = timeline;
     this.prng = prng;
     this.onFault = onFault;
+    this.format();
   }
 
   /** The Disk port of one life. */
@@ -123,8 +124,11 @@ export class SimDisk {
     return { path, bit };
   }
 
-  wipe(): void {
+  /** An empty volume. */
+  format(): void {
     this.tree.clear();
+    this.tree.makeDirectory('disk');
+    this.tree.sync(this.tree.unsynced(''));
   }
 
   begin(operation: Operation, path: string, life: Life): void {

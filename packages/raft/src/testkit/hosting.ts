@@ -40,10 +40,6 @@ export class Hosting {
       segmentBytes: 64 << 10,
       ...parts.config,
     };
-    for (const { disk } of world.machines) {
-      disk.tree.makeDirectory('disk');
-      disk.tree.sync(disk.tree.unsynced(''));
-    }
   }
 
   start(machine: Machine): void {

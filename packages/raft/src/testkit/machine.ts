@@ -4,9 +4,15 @@ import type { GroupId } from '../core/types.ts';
 import type { Host } from '../host/host.ts';
 import type { MachineClock } from './clock.ts';
 import type { SimDisk } from './disk.ts';
-import type { SimEvent } from './event-queue.ts';
 import type { Life } from './life.ts';
 import type { WatchedMachine } from './watched-machine.ts';
+
+/** What a machine that stands still has not done yet. */
+export interface DeferredEvent {
+  readonly life: Life | null;
+  /** Null once it was called off. */
+  run: (() => void) | null;
+}
 
 export type ProcessState = 'booting' | 'up' | 'failed' | 'closing';
 
@@ -36,7 +42,7 @@ export class Machine {
   boots = 0;
   /** It runs nothing, and what comes in waits. */
   paused = false;
-  readonly deferred: SimEvent[] = [];
+  readonly deferred: DeferredEvent[] = [];
   /** Ends the process instead of that many-th event from now on; 0 does not. */
   crashInEvents = 0;
   crashPowered = true;

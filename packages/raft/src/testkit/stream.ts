@@ -157,9 +157,10 @@ export class Stream implements Connection {
       return;
     }
     const parcel = this.parcels.shift() as Parcel;
-    network.timeline.inOrder(network.timeline.nowMs, other.life, () => other.take(parcel, this));
-    if (other.life.over && !other.closed) other.closed = true;
-    if (other.life.over) this.answerReset(parcel);
+    if (other.life.over) {
+      other.closed = true;
+      this.answerReset(parcel);
+    } else network.timeline.dispatch(other.life, () => other.take(parcel, this));
     if (parcel === 'end' || parcel === 'reset') network.forget(this);
   };
 

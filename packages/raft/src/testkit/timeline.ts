@@ -31,6 +31,8 @@ export class Timeline {
   readonly hash: HistoryHash = new HistoryHash();
   /** Lines for people, when somebody wants them. */
   readonly trace: TraceLine[] | null;
+  /** Runs something as an event of a life, now: or later, if its machine stands still, or never, if it is over. */
+  dispatch: (life: Life, run: () => void) => void = (_life, run) => run();
   /** A promise may have been resolved: what awaits it must run before time goes on. */
   promisesTouched = false;
   private readonly queue = new EventQueue();

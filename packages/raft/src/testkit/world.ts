@@ -7,7 +7,7 @@ import { MachineClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
 import { microtasksDrained } from './guards.ts';
 import { Hosting } from './hosting.ts';
-import { Machine, type Process } from './machine.ts';
+import { type DeferredEvent, Machine, type Process } from './machine.ts';
 import { MessageMangler } from './mangler.ts';
 import { SimNetwork } from './network.ts';
 import type { ClientOperation } from './operation.ts';
@@ -56,6 +56,7 @@ export class World implements WorldParts {
     this.options = options;
     const root = new Prng(options.seed);
     this.timeline = new Timeline(fork(root), options.traced ?? false);
+    this.timeline.dispatch = (life, run) => this.dispatch(life as Process, { run, life });
     this.network = new SimNetwork(this.timeline, fork(root));
     this.mangler = new MessageMangler(this.timeline, fork(root));
     this.network.mangler = this.mangler;
@@ -208,7 +209,7 @@ export class World implements WorldParts {
     if (this.failure !== null) throw this.failure;
   }
 
-  private dispatch(process: Process | null, event: { run: (() => void) | null }): void {
+  private dispatch(process: Process | null, event: DeferredEvent): void {
     const { run } = event;
     if (process === null) {
       event.run = null;
@@ -217,7 +218,7 @@ export class World implements WorldParts {
     }
     const { machine } = process;
     if (machine.paused) {
-      machine.deferred.push(event as Machine['deferred'][number]);
+      machine.deferred.push(event);
       return;
     }
     if (machine.crashInEvents > 0) {

@@ -21,19 +21,19 @@ interface Claim {
 export class DurabilityChecker implements Checker {
   readonly name = 'durable';
   private readonly canons: ReadonlyMap<GroupId, Canon>;
-  private readonly every: number;
-  private acks = 0;
+  private readonly everyMs: number;
+  private nextMs = 0;
   private claims: Claim[] = [];
   private images: { readonly machine: Machine; readonly image: SnapshotDisk }[] = [];
 
-  constructor(canons: ReadonlyMap<GroupId, Canon>, every: number) {
+  constructor(canons: ReadonlyMap<GroupId, Canon>, everyMs: number) {
     this.canons = canons;
-    this.every = every;
+    this.everyMs = everyMs;
   }
 
   onAck(world: SimWorld, { id, group, index }: ClientOperation): void {
-    this.acks += 1;
-    if (this.acks % this.every !== 0) return;
+    if (world.nowMs < this.nextMs) return;
+    this.nextMs = world.nowMs + this.everyMs;
     const term = this.canons.get(group)?.at(index)?.term ?? 0;
     this.claims.push({ operation: id, group, index, term });
     // Now, not when recovery gets to run: what becomes durable in between does not count.

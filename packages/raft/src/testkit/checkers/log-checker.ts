@@ -9,6 +9,7 @@ import { type Canon, entryDigest } from './canon.ts';
 interface Before {
   raft: RaftState;
   term: Term;
+  durable: boolean;
   role: Role;
   commit: Index;
   applied: Index;
@@ -28,7 +29,7 @@ export class LogChecker implements Checker {
   readonly name = 'logs';
   private readonly canons: ReadonlyMap<GroupId, Canon>;
   private readonly before: Map<string, Before> = new Map();
-  /** Over all lives. */
+  /** The newest term each node had made durable, over all its lives. */
   private readonly terms: Map<string, Term> = new Map();
   private readonly leaders: Map<string, NodeId> = new Map();
   private readonly entries: Map<number, Seen>[] = [];
@@ -57,6 +58,7 @@ export class LogChecker implements Checker {
     const before: Before = {
       raft,
       term: 0,
+      durable: false,
       role: Role.follower,
       commit: raft.log.commit,
       applied: raft.log.applied,
@@ -71,9 +73,9 @@ export class LogChecker implements Checker {
   private step(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, before: Before): void {
     const { log } = raft;
     const key = keyOf(machine, group);
-    const known = this.terms.get(key) ?? 0;
+    const known = Math.max(before.term, machine.wiped ? 0 : (this.terms.get(key) ?? 0));
     requireThat(raft.term >= known, 'TermMonotone', () => `${key} went from term ${known} to ${raft.term}`);
-    if (raft.term > known) this.terms.set(key, raft.term);
+    if (raft.hardStateDurable) this.terms.set(key, raft.term);
     if (raft.role === Role.leader && (before.role !== Role.leader || before.term !== raft.term)) {
       this.elected(world, machine, group, raft);
     }
@@ -90,6 +92,7 @@ export class LogChecker implements Checker {
     }
     if (log.commit > before.commit) this.advanced(world, machine, group, raft, before.commit);
     before.term = raft.term;
+    before.durable = raft.hardStateDurable;
     before.role = raft.role;
     before.commit = log.commit;
     before.applied = log.applied;
@@ -196,6 +199,7 @@ function changed(before: Before, raft: RaftState): boolean {
     before.lastIndex !== log.lastIndex ||
     before.epoch !== log.epoch ||
     before.term !== raft.term ||
+    before.durable !== raft.hardStateDurable ||
     before.role !== raft.role
   );
 }

@@ -16,8 +16,8 @@ export interface StandardCheckers {
 export function standardCheckers(options: {
   readonly groups: number;
   readonly workload: Workload;
-  /** Judges the disks at every so many-th acknowledgement. */
-  readonly durabilityEvery: number;
+  /** Judges the disks at an acknowledgement at most so often, in simulated time: each time all logs are read. */
+  readonly durabilityEveryMs: number;
 }): StandardCheckers {
   const canons = new Map<GroupId, Canon>();
   const models = new Map<GroupId, Model>();
@@ -30,7 +30,7 @@ export function standardCheckers(options: {
     new LogChecker(canons),
     new ApplyChecker(),
     new ClientChecker(canons, models),
-    new DurabilityChecker(canons, options.durabilityEvery),
+    new DurabilityChecker(canons, options.durabilityEveryMs),
   ];
   return { checkers, canons };
 }

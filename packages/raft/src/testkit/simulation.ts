@@ -1,0 +1,138 @@
+import type { HostConfig } from '../host/options.ts';
+import type { ClientOptions } from './clients.ts';
+import type { Checker } from './checker.ts';
+import { standardCheckers } from './checkers/standard.ts';
+import { drawRates, drawSchedule, type Fault, type FaultRates } from './faults.ts';
+import { realNowMs, shutOutRealWorld } from './guards.ts';
+import { Nemesis } from './nemesis.ts';
+import type { ClientOperation } from './operation.ts';
+import { Prng } from '../base/prng.ts';
+import { registerWorkload } from './register-workload.ts';
+import type { TraceLine } from './timeline.ts';
+import { Violation } from './violation.ts';
+import type { Workload } from './workload.ts';
+import { World } from './world.ts';
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Default 3. */
+  readonly nodes?: number;
+  /** Default 1. */
+  readonly groups?: number;
+  /** How long faults go on, in simulated seconds. Default 60. */
+  readonly seconds?: number;
+  readonly workload?: Workload;
+  readonly clients?: ClientOptions;
+  /** Per simulated minute. Default: drawn from the seed. */
+  readonly faults?: FaultRates;
+  /** Exactly these, instead of drawing any. */
+  readonly schedule?: readonly Fault[];
+  /** Beside the standard ones. */
+  readonly checkers?: readonly Checker[];
+  readonly traced?: boolean;
+  readonly drainAlways?: boolean;
+  readonly host?: Partial<HostConfig>;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  readonly hash: string;
+  readonly violation: Violation | null;
+  readonly atMs: number;
+  readonly simulatedMs: number;
+  readonly realMs: number;
+  readonly events: number;
+  readonly acknowledged: number;
+  readonly operations: readonly ClientOperation[];
+  readonly sights: ReadonlyMap<string, number>;
+  readonly schedule: readonly Fault[];
+  readonly trace: readonly TraceLine[] | null;
+}
+
+/** How soon after the last fault everything must be well again, in simulated ms. */
+const healedWithinMs = 20_000;
+const probeTimeoutMs = 2500;
+
+/** One run: a cluster under faults, then without, judged all the time. The same options give the same result. */
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  const { seed, groups = 1, seconds = 60, workload = registerWorkload() } = options;
+  const standard = standardCheckers({ groups, workload, durabilityEveryMs: 5000 });
+  const world = new World({ ...options, groups, workload, checkers: [...standard.checkers, ...(options.checkers ?? [])] });
+  const prng = new Prng(seed ^ 0x6661_756c);
+  const rates = options.faults ?? drawRates(prng);
+  const schedule = options.schedule ?? drawSchedule(prng.uint32(), rates, seconds * 1000);
+  const startMs = realNowMs();
+  const realWorld = shutOutRealWorld();
+  let violation: Violation | null = null;
+  try {
+    const nemesis = new Nemesis(world, schedule);
+    world.startAll();
+    world.clients.start();
+    await world.run(seconds * 1000);
+    nemesis.heal();
+    await recovers(world);
+    world.finish();
+  } catch (cause) {
+    if (!(cause instanceof Violation)) throw cause;
+    violation = cause;
+  } finally {
+    realWorld.release();
+  }
+  return {
+    seed,
+    hash: world.hash,
+    violation,
+    atMs: world.nowMs,
+    simulatedMs: world.nowMs,
+    realMs: realNowMs() - startMs,
+    events: world.events,
+    acknowledged: world.clients.acknowledged,
+    operations: world.operations,
+    sights: world.sights,
+    schedule,
+    trace: world.timeline.trace,
+  };
+}
+
+/** Liveness: with faults over there is a leader, a write commits, replicas meet, and everybody was answered. */
+async function recovers(world: World): Promise<void> {
+  const untilMs = world.nowMs + healedWithinMs;
+  const leftMs = (): number => Math.max(0, untilMs - world.nowMs);
+  const sound = world.machines.filter((machine) => machine.sound);
+  require(await world.runUntil(() => sound.every((machine) => machine.up || !machine.sound), leftMs()), 'every host starts');
+  for (const group of world.groups) {
+    let probe: ClientOperation | null = null;
+    let probes = 0;
+    const written = await world.runUntil(() => {
+      if (probe?.outcome === 'ok') return true;
+      if (probe === null || probe.outcome !== 'pending') {
+        const at = sound[probes % sound.length];
+        probes += 1;
+        probe = at === undefined || !at.sound ? null : world.clients.probe(at, group);
+      }
+      return false;
+    }, leftMs());
+    require(written, `a write to group ${group} commits`);
+  }
+  world.clients.stop();
+  await world.run(probeTimeoutMs + 1000);
+  const converged = await world.runUntil(() => world.groups.every((group) => agree(world, group)), leftMs() + 2000);
+  require(converged, 'all replicas have applied the same, under one leader');
+  const [overdue] = world.clients.overdue;
+  require(overdue === undefined, `every call is answered (operation ${overdue?.id} at ${overdue?.node} is not)`);
+}
+
+function agree(world: World, group: number): boolean {
+  const leader = world.leader(group)?.raft(group);
+  if (leader == null) return false;
+  const { lastIndex } = leader.log;
+  return world.machines.every((machine) => {
+    if (!machine.sound) return true;
+    const raft = machine.raft(group);
+    return raft !== null && raft.term === leader.term && raft.leaderId === leader.id && raft.log.applied === lastIndex;
+  });
+}
+
+function require(holds: boolean, what: string): void {
+  if (!holds) throw new Violation('Liveness', `after the last fault it did not come about within its time that ${what}`);
+}
