@@ -22,16 +22,18 @@ import { MemoryNetwork } from '../support/memory-network.test-support.ts';
 function holds<Subject extends Trial>(
   what: string,
   suite: Suite<Subject>,
-  make: () => Subject | Promise<Subject>,
+  make: () => NoInfer<Subject> | Promise<NoInfer<Subject>>,
 ): void {
-  describe(what, () => {
-    for (const { name, run } of conformanceTests(suite, make)) test(name, run, 60_000);
+  describe(`the laws of ${what}`, () => {
+    test.each(conformanceTests(suite, make))('$name', { timeout: 60_000 }, async ({ run }) => {
+      await expect(run()).resolves.toBeUndefined();
+    });
   });
 }
 
 interface Workplace {
   readonly path: string;
-  dispose(): Promise<void>;
+  readonly dispose: () => Promise<void>;
 }
 
 async function workplace(): Promise<Workplace> {
@@ -62,7 +64,7 @@ async function sluggard(): Promise<Sluggard> {
 }
 
 /** Somebody must move a clock that does not move by itself. */
-function moving(): { readonly clock: ManualClock; dispose(): void } {
+function moving(): { readonly clock: ManualClock; readonly dispose: () => void } {
   const clock = new ManualClock();
   let over = false;
   const move = (): void => {

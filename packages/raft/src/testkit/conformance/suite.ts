@@ -10,7 +10,7 @@ export interface Trial {
   /** How long a law listens for what must not happen. */
   readonly quietMs?: number;
   /** Called once the law is judged, whatever came out. */
-  dispose?(): Promise<void> | void;
+  readonly dispose?: () => Promise<void> | void;
 }
 
 export interface Law<Subject> {
@@ -72,7 +72,8 @@ export interface ConformanceReport {
   readonly text: string;
 }
 
-type Make<Subject> = () => Subject | Promise<Subject>;
+/** Not what the suite's subject is inferred from: what is made must be what the suite asks for. */
+type Make<Subject> = () => NoInfer<Subject> | Promise<NoInfer<Subject>>;
 
 /** Judges every law by a subject of its own. Never throws for a broken law: the report says it. */
 export async function runConformance<Subject extends Trial>(
@@ -96,7 +97,7 @@ export async function runConformance<Subject extends Trial>(
 export function conformanceTests<Subject extends Trial>(
   suite: Suite<Subject>,
   make: Make<Subject>,
-): readonly { readonly name: string; run(): Promise<void> }[] {
+): readonly { readonly name: string; readonly run: () => Promise<void> }[] {
   return suite.laws.map((law) => ({
     name: `${suite.port}: ${law.name}`,
     run: async () => {
