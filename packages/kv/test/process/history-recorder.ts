@@ -1,5 +1,6 @@
 import type { Operation, RegisterCommand, RegisterResult } from 'nori-raft/testkit/linearizability';
 import { ConnectionLost, ErrorReply, RespClient, type RespValue } from '../support/resp-client.ts';
+import { wordsOf } from '../support/register-words.ts';
 import { sleep } from '../support/until.ts';
 
 /** Replies that promise that nothing happened (docs/redis.md). */
@@ -123,19 +124,5 @@ export class HistoryRecorder {
       if (error instanceof ConnectionLost) return { kind: 'unknown' };
       throw error;
     }
-  }
-}
-
-function wordsOf(command: RegisterCommand): string[] {
-  switch (command.name) {
-    case 'GET':
-    case 'DEL':
-      return [command.name, command.key];
-    case 'CAS':
-      return ['SET', command.key, command.value, 'IFEQ', command.expected];
-    case 'INCRBY':
-      return ['INCRBY', command.key, String(command.by)];
-    default:
-      return [command.name, command.key, command.value];
   }
 }

@@ -83,7 +83,7 @@ describe('histories of three real processes', () => {
       faults,
       report.keys.map(({ steps }) => steps),
     );
-    expect(report.verdict, windowsOf(report)).toBe('legal');
+    expect(report.verdict, `the windows:\n${windowsOf(report)}`).toBe('legal');
     // A run in which nothing happened proves nothing.
     expect(recorder.counts.ok).toBeGreaterThan(2000);
     expect(recorder.counts.unknown).toBeGreaterThan(5);
@@ -91,7 +91,10 @@ describe('histories of three real processes', () => {
     expect(faults.restarts).toBe(faults.kills);
     expect(faults.pauses).toBeGreaterThanOrEqual(2);
     for (const name of ['GET', 'SET', 'CAS', 'DEL', 'SETNX']) {
-      expect(recorder.operations.filter(({ command }) => command.name === name).length, name).toBeGreaterThan(20);
+      expect(
+        recorder.operations.filter(({ command }) => command.name === name).length,
+        `${name} calls`,
+      ).toBeGreaterThan(20);
     }
     const command = await verdictOfCommand(cluster, recorder);
     expect(command.stdout).toContain('linearizable: yes');

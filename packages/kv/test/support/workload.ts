@@ -1,9 +1,16 @@
-import type { Operation, RegisterAction } from './linearizability.ts';
+import type { Operation, RegisterCommand, RegisterResult } from 'nori-raft/testkit/linearizability';
+import { wordsOf } from './register-words.ts';
 import { ConnectionLost, ErrorReply, type RespClient, type RespValue } from './resp-client.ts';
 import { sleep } from './until.ts';
 
 /** Replies that promise that nothing happened (docs/redis.md). */
 const notAppliedCodes: ReadonlySet<string> = new Set(['TRYAGAIN', 'CLUSTERDOWN', 'LOADING', 'MOVED', 'DISKFULL']);
+
+export type RegisterOperation = Operation<RegisterCommand, RegisterResult>;
+
+type Outcome =
+  | { readonly known: true; readonly reply: RespValue }
+  | { readonly known: false; readonly why: 'refused' | 'unknown' };
 
 /** What is known about the increments of one counter. */
 export interface CounterTally {
@@ -32,7 +39,7 @@ export class Workload {
   /** Unique keys whose SET was acknowledged. Every value is its key. */
   readonly written: string[] = [];
   /** Per register, in no order. */
-  readonly histories: Map<string, Operation[]> = new Map();
+  readonly histories: Map<string, RegisterOperation[]> = new Map();
   /** Replies no client should ever see. */
   readonly unexpected: string[] = [];
   readonly totals: { acknowledged: number; refused: number; unknown: number; swapped: number; reads: number } = {
@@ -90,7 +97,7 @@ export class Workload {
       case 2:
         return this.#writeUnique(connection, `u:${client}:${round}`);
       default:
-        return this.#useRegister(connection, `r:${Math.floor(Math.random() * registerCount)}`);
+        return this.#useRegister(connection, client, `r:${Math.floor(Math.random() * registerCount)}`);
     }
   }
 
@@ -114,51 +121,35 @@ export class Workload {
     return outcome.known;
   }
 
-  async #useRegister(connection: RespClient, key: string): Promise<boolean> {
+  async #useRegister(connection: RespClient, client: number, key: string): Promise<boolean> {
     this.#values += 1;
     const value = `v${this.#values}`;
     const dice = Math.random();
-    if (dice < 0.5) {
-      const seen = await this.#read(connection, key);
-      // What was read is often still there: then the swap succeeds.
-      if (seen === null || dice < 0.25 || !connection.open) return seen !== undefined;
-      if (seen === undefined) return false;
-      return this.#record(connection, key, ['SET', key, value, 'IFEQ', seen], (reply) => {
-        if (reply === 'OK') this.totals.swapped += 1;
-        return { kind: 'swap', expected: seen, value, swapped: reply === undefined ? null : reply === 'OK' };
-      });
-    }
-    return this.#record(connection, key, ['SET', key, value], () => ({ kind: 'write', value }));
-  }
-
-  /** The value, null when there is none, undefined when the read failed. */
-  async #read(connection: RespClient, key: string): Promise<string | null | undefined> {
-    const calledAt = performance.now();
-    const outcome = await this.#send(connection, ['GET', key]);
-    if (!outcome.known) return undefined;
-    const value = outcome.reply as string | null;
-    this.#history(key).push({ action: { kind: 'read', value }, calledAt, returnedAt: performance.now() });
+    if (dice >= 0.5) return (await this.#record(connection, client, { name: 'SET', key, value })).known;
+    const read = await this.#record(connection, client, { name: 'GET', key });
+    if (!read.known) return false;
     this.totals.reads += 1;
-    return value;
+    // What was read is often still there: then the swap succeeds.
+    if (read.reply === null || dice < 0.25 || !connection.open) return true;
+    const expected = read.reply as string;
+    const swap = await this.#record(connection, client, { name: 'CAS', key, value, expected });
+    if (swap.known && swap.reply === 'OK') this.totals.swapped += 1;
+    return swap.known;
   }
 
-  async #record(
-    connection: RespClient,
-    key: string,
-    command: readonly string[],
-    actionOf: (reply: RespValue | undefined) => RegisterAction,
-  ): Promise<boolean> {
+  async #record(connection: RespClient, client: number, command: RegisterCommand): Promise<Outcome> {
     const calledAt = performance.now();
-    const outcome = await this.#send(connection, command);
+    const outcome = await this.#send(connection, wordsOf(command));
     if (outcome.known) {
-      this.#history(key).push({ action: actionOf(outcome.reply), calledAt, returnedAt: performance.now() });
+      const result = outcome.reply as RegisterResult;
+      this.#history(command.key).push({ client, command, result, calledAt, returnedAt: performance.now() });
     } else if (outcome.why === 'unknown') {
-      this.#history(key).push({ action: actionOf(undefined), calledAt, returnedAt: Infinity });
+      this.#history(command.key).push({ client, command, result: undefined, calledAt, returnedAt: Infinity });
     }
-    return outcome.known;
+    return outcome;
   }
 
-  #history(key: string): Operation[] {
+  #history(key: string): RegisterOperation[] {
     let history = this.histories.get(key);
     if (history === undefined) {
       history = [];
@@ -167,10 +158,7 @@ export class Workload {
     return history;
   }
 
-  async #send(
-    connection: RespClient,
-    command: readonly string[],
-  ): Promise<{ known: true; reply: RespValue } | { known: false; why: 'refused' | 'unknown' }> {
+  async #send(connection: RespClient, command: readonly string[]): Promise<Outcome> {
     try {
       const reply = await connection.ask(...command);
       if (!(reply instanceof ErrorReply)) {
