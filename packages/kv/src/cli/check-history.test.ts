@@ -48,7 +48,7 @@ describe('check-history', () => {
   });
 
   test('what cannot be judged ends with 2 and says why', async () => {
-    expect(await judged(['{}'])).toBe(2);
+    expect(await judged(['{"client":1,"start":0}'])).toBe(2);
     expect(said).toContain('history.jsonl: line 1: neither "command" nor "f" says what was called');
     expect(await judged(['# nothing'])).toBe(2);
     expect(said).toContain('there is no operation in it to judge');

@@ -13,6 +13,9 @@ export interface FailingWindow<Command, Result> {
 }
 
 const contextMax = 12;
+/** What one check may cost: a single hard one must not use up the budget of all. */
+const stepsMaxPerCheck = 50_000;
+const stepsMaxPerOperation = 10;
 
 /** Finds the window of an illegal history of one key. Every step keeps it illegal, so it may stop at any time. */
 export function failingWindow<State, Command, Result>(
@@ -24,13 +27,16 @@ export function failingWindow<State, Command, Result>(
   const prefix = shortestPrefix(operations, isIllegal);
   const others = prefix.filter(({ returnedAt }) => returnedAt === Infinity);
   const returned = prefix.filter(({ returnedAt }) => returnedAt !== Infinity);
-  const needed = smallest(returned, (kept) => {
+  const stillFails = (kept: readonly Operation<Command, Result>[]): boolean => {
     const keptOnes = new Set(kept);
     // The others may happen at any time or never, which is sound to suppose: who can explain the whole history explains
     // this too. What changes nothing may be left out altogether.
     const supposed = returned.filter((one) => !keptOnes.has(one) && factsOf(model, one).makes.kind !== 'none');
     return isIllegal([...kept, ...others, ...supposed.map(withoutOutcome)]);
-  });
+  };
+  // Those whose needs are unclear make every other check slow, and are seldom needed.
+  const clear = returned.filter((one) => factsOf(model, one).needs.kind !== 'unclear');
+  const needed = smallest(stillFails(clear) ? clear : returned, stillFails);
   const context = contextOf(model, prefix, needed);
   const shown = [...needed, ...context];
   return {
@@ -51,7 +57,10 @@ function illegality<State, Command, Result>(
   let left = limits.stepsMax;
   return (operations) => {
     if (left <= 0 || limits.expired()) return false;
-    const { verdict, steps } = judge(model, operations, { stepsMax: left, expired: limits.expired });
+    const { verdict, steps } = judge(model, operations, {
+      stepsMax: Math.min(left, stepsMaxPerCheck + stepsMaxPerOperation * operations.length),
+      expired: limits.expired,
+    });
     left -= steps + operations.length;
     return verdict === 'illegal';
   };
