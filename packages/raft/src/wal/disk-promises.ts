@@ -22,3 +22,17 @@ export async function sizeOf(file: DiskFile): Promise<number> {
     await file.close();
   }
 }
+
+const eraseBytes = 1024 * 1024;
+
+/** Overwrites [from, to) with zeros, durably. */
+export async function eraseEnd(file: DiskFile, from: number, to: number): Promise<void> {
+  if (from >= to) return;
+  const zeros = new Uint8Array(Math.min(eraseBytes, to - from));
+  for (let at = from; at < to; at += zeros.length) {
+    const chunk = zeros.subarray(0, Math.min(zeros.length, to - at));
+    const written = await writeOf(file, chunk, at);
+    if (written !== chunk.length) throw new Error(`wrote ${written} of ${chunk.length} bytes`);
+  }
+  await syncOf(file);
+}

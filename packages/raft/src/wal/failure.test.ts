@@ -138,7 +138,7 @@ test('a full volume refuses new writes, keeps room for hard states, and takes wr
   expect(groups.get(1)?.hardState.term).toBe(3);
 });
 
-test('a log on a full volume opens with what it has, waits, and goes on when there is room', async () => {
+test('a log on a full volume goes on in the room that is left, life after life, and in a new segment when there is room', async () => {
   const disk = new MemoryDisk();
   const { wal } = await openWal(disk);
   wal.createGroup(1);
@@ -146,25 +146,53 @@ test('a log on a full volume opens with what it has, waits, and goes on when the
   await flushed(wal);
   disk.kill();
   for (const path of disk.paths().slice(1)) disk.drop(path);
-  const before = stories((await openWal(disk.clone())).groups);
   disk.capacityBytes = disk.bytesOf(disk.paths()[0] as string).length;
-  const again = await openWal(disk);
-  expect(stories(again.groups)).toBe(before);
-  expect(again.wal.full).toBe(true);
-  let answered = false;
-  again.wal.setHardState(1, vote(2));
-  again.wal.flush(() => {
-    answered = true;
-  });
-  await settle();
-  expect(answered).toBe(false);
-  expect(again.wal.oldestFlushMs(again.clock.nowMs() + 30)).toBe(30);
+  for (let term = 2; term <= 4; term += 1) {
+    const { wal: again, groups } = await openWal(disk);
+    expect([groups.get(1)?.entries.length, groups.get(1)?.hardState.term]).toEqual([5, term === 2 ? 0 : term - 1]);
+    again.setHardState(1, vote(term));
+    await flushed(again);
+    disk.kill();
+  }
+  const last = await openWal(disk);
+  let at = 5;
+  while (!last.wal.full) {
+    at += 1;
+    last.wal.append(1, [command(at, 4, 'x'.repeat(300))]);
+    await flushed(last.wal);
+  }
   disk.capacityBytes = Number.POSITIVE_INFINITY;
-  again.clock.advance(500);
+  last.clock.advance(500);
   await settle();
-  expect([answered, again.wal.full]).toEqual([true, false]);
+  expect(last.wal.full).toBe(false);
   disk.kill();
-  expect((await openWal(disk)).groups.get(1)?.hardState.term).toBe(2);
+  const { groups } = await openWal(disk);
+  expect([groups.get(1)?.entries.length, groups.get(1)?.hardState.term]).toEqual([at, 4]);
+});
+
+test('on a full volume too, a torn tail that was cut never comes back behind what is written next', async () => {
+  for (let torn = 1; torn < 1400; torn += 37) {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk);
+    wal.createGroup(1);
+    wal.append(1, commands(1, 3));
+    await flushed(wal);
+    await settle();
+    disk.judge = (kind) => (kind === 'write' ? { short: torn } : 'pass');
+    wal.append(1, [command(4, 1, 'a'.repeat(900)), command(5, 1, 'b'.repeat(300))]);
+    wal.flush(() => undefined);
+    await settle();
+    disk.kill();
+    disk.judge = () => 'pass';
+    for (const path of disk.paths().slice(1)) disk.drop(path);
+    disk.capacityBytes = disk.bytesOf(disk.paths()[0] as string).length;
+    const { wal: again } = await openWal(disk);
+    again.append(1, [command(4, 2, 'c')]);
+    await flushed(again);
+    disk.kill();
+    const { groups } = await openWal(disk);
+    expect(stories(groups)).toContain('[1@1:value-1 2@1:value-2 3@1:value-3 4@2:c]');
+  }
 });
 
 test('closing waits for what is staged, and a closed log takes no more', async () => {

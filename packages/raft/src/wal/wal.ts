@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Disk } from '../ports/disk.ts';
 import type { Random } from '../ports/random.ts';
 import { sectorBytes } from './block.ts';
+import { eraseEnd } from './disk-promises.ts';
 import { applyDurable, type GroupLog, isDead, newGroupLog, recoveredGroupLog } from './group-log.ts';
 import { recover, type Recovery } from './recovery.ts';
 import type { RecoveredGroup } from './replay.ts';
@@ -59,6 +60,7 @@ export class Wal {
   onFailed: ((error: NoriError) => void) | null = null;
 
   private readonly clock: Clock;
+  private readonly disk: Disk;
   private readonly groups: Map<GroupId, GroupLog>;
   private readonly staging: Staging;
   private readonly allocator: SegmentAllocator;
@@ -93,6 +95,7 @@ export class Wal {
 
   private constructor(options: WalOptions, recovery: Recovery) {
     this.clock = options.clock;
+    this.disk = options.disk;
     this.segmentBytes = options.segmentBytes ?? defaultSegmentBytes;
     assert(this.segmentBytes % sectorBytes === 0 && this.segmentBytes >= 4 * sectorBytes, 'segments are whole sectors');
     this.groups = new Map();
@@ -222,11 +225,26 @@ export class Wal {
         this.onQuiet = resolve;
       });
     }
+    const last = this.segments.at(-1);
     if (this.allocator.nextIsReady) this.roll();
+    else if (last !== undefined && this.state === 'open') await this.resume(last);
     await this.quiet();
     if (this.error !== null) throw this.error;
     this.retire();
     this.updateRoom();
+  }
+
+  /**
+   * The volume is full: goes on in the room that is left in the last segment, so that a vote can be written. Its end is
+   * emptied first, or a torn block that was cut could stand behind new ones.
+   */
+  private async resume(last: Segment): Promise<void> {
+    const file = await this.disk.open(last.path, { create: false });
+    last.file = file;
+    await eraseEnd(file, last.at + sectorBytes, last.sizeBytes);
+    this.writer.resume(last);
+    this.lastFlushMs = this.clock.nowMs();
+    this.armMark();
   }
 
   private quiet(): Promise<void> {

@@ -81,6 +81,13 @@ export class BlockWriter {
     });
   }
 
+  /** Goes on in a segment of an earlier life. */
+  resume(segment: Segment): void {
+    assert(segment.file !== null, 'the segment is open');
+    this.current = segment;
+    this.unvouched = true;
+  }
+
   /** Stands where the next block will, with its number, and takes no room. */
   mark(done: DiskDone): void {
     const segment = this.current;
