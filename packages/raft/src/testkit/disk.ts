@@ -80,6 +80,11 @@ export class SimDisk {
     this.format();
   }
 
+  /** Something was written, or is being written, and is not durable. */
+  get writing(): boolean {
+    return this.writes.size > 0 || this.syncs.size > 0;
+  }
+
   /** The Disk port of one life. */
   boot(life: Life): Disk {
     this.faultsSinceBoot = 0;

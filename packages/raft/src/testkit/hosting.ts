@@ -65,6 +65,7 @@ export class Hosting {
     process.over = true;
     machine.process = null;
     machine.crashInEvents = 0;
+    machine.cutWhileWriting = false;
     machine.deferred.length = 0;
     this.parts.onResume(machine);
     if (options.powered) machine.disk.processDied();

@@ -1,5 +1,6 @@
 /** The public names of nori-raft/testkit. */
 export { Violation } from './violation.ts';
+export { campaign, type CampaignOptions, type CampaignResult } from './campaign.ts';
 export type { Checker, SimWorld } from './checker.ts';
 export { type Canon, type CanonEntry } from './checkers/canon.ts';
 export { type StandardCheckers, standardCheckers } from './checkers/standard.ts';

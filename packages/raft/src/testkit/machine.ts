@@ -46,6 +46,8 @@ export class Machine {
   /** Ends the process instead of that many-th event from now on; 0 does not. */
   crashInEvents = 0;
   crashPowered = true;
+  /** Cuts its power the next time its disk has something under way. */
+  cutWhileWriting = false;
   /** A bit of its disk was flipped, or all of it wiped: it may refuse to start, and no promise rests on its disk. */
   harmed = false;
   wiped = false;

@@ -32,16 +32,15 @@ const hostKindMin = 64;
  */
 export class MessageMangler implements Mangler {
   faults: MessageFaults = noMessageFaults();
-  lost = 0;
-  duplicated = 0;
-  delayed = 0;
   private readonly held = new Map<string, Held[]>();
   private readonly timeline: Timeline;
   private readonly prng: Prng;
+  private readonly onFault: (what: string) => void;
 
-  constructor(timeline: Timeline, prng: Prng) {
+  constructor(timeline: Timeline, prng: Prng, onFault: (what: string) => void) {
     this.timeline = timeline;
     this.prng = prng;
+    this.onFault = onFault;
   }
 
   mangle(from: string, to: string, bytes: Uint8Array): Uint8Array | null {
@@ -75,7 +74,7 @@ export class MessageMangler implements Mangler {
   private judge(items: Uint8Array[], pair: string, item: Uint8Array): void {
     const { prng, faults } = this;
     if (chance(prng, faults.lossRate)) {
-      this.lost += 1;
+      this.onFault('message lost');
       return;
     }
     if ((item[4] as number) >= hostKindMin) {
@@ -83,12 +82,12 @@ export class MessageMangler implements Mangler {
       return;
     }
     if (chance(prng, faults.duplicateRate)) {
-      this.duplicated += 1;
+      this.onFault('message doubled');
       if (chance(prng, 0.5)) items.push(item);
       else this.hold(pair, item);
     }
     if (chance(prng, faults.delayRate)) {
-      this.delayed += 1;
+      this.onFault('message held back');
       this.hold(pair, item);
     } else if (items.length > 0 && chance(prng, faults.delayRate)) {
       items.splice(prng.between(0, items.length - 1), 0, item);

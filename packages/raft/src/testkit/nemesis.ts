@@ -50,6 +50,7 @@ export class Nemesis {
     for (const machine of world.machines) {
       machine.disk.weather = calmDisk();
       machine.crashInEvents = 0;
+      machine.cutWhileWriting = false;
       world.resume(machine);
       world.start(machine);
     }
@@ -58,7 +59,12 @@ export class Nemesis {
 
 const acts: Record<FaultKind, Act> = {
   crash: (world, prng, downMs) => once(() => world.crash(victim(world, prng), { powered: true, downMs })),
-  powerCut: (world, prng, downMs) => once(() => world.crash(victim(world, prng), { powered: false, downMs })),
+  powerCut: (world, prng, downMs) =>
+    once(() => {
+      const machine = victim(world, prng);
+      if (chance(prng, 0.7)) machine.cutWhileWriting = true;
+      else world.crash(machine, { powered: false, downMs });
+    }),
   powerCutAll: (world, prng, downMs) =>
     once(() => {
       for (const machine of world.machines) {

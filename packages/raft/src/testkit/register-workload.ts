@@ -82,7 +82,7 @@ export function registerWorkload(options: RegisterOptions = {}): Workload {
 function plan(prng: Prng, id: number, registers: number, readShare: number): PlannedOperation {
   const key = prng.between(0, registers - 1);
   if (prng.fraction() < readShare) return { kind: 'read', payload: new Uint8Array([key]) };
-  const filler = prng.fraction() < 0.05 ? prng.between(0, 4000) : prng.between(0, 60);
+  const filler = prng.fraction() < 0.1 ? prng.between(0, 6000) : prng.between(0, 60);
   const payload = new Uint8Array(6 + filler);
   payload[0] = prng.fraction() < 0.5 ? setOpcode : addOpcode;
   payload[1] = key;

@@ -57,7 +57,12 @@ const probeTimeoutMs = 2500;
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { seed, groups = 1, seconds = 60, workload = registerWorkload() } = options;
   const standard = standardCheckers({ groups, workload, durabilityEveryMs: 5000 });
-  const world = new World({ ...options, groups, workload, checkers: [...standard.checkers, ...(options.checkers ?? [])] });
+  const world = new World({
+    ...options,
+    groups,
+    workload,
+    checkers: [...standard.checkers, ...(options.checkers ?? [])],
+  });
   const prng = new Prng(seed ^ 0x6661_756c);
   const rates = options.faults ?? drawRates(prng);
   const schedule = options.schedule ?? drawSchedule(prng.uint32(), rates, seconds * 1000);
@@ -99,7 +104,10 @@ async function recovers(world: World): Promise<void> {
   const untilMs = world.nowMs + healedWithinMs;
   const leftMs = (): number => Math.max(0, untilMs - world.nowMs);
   const sound = world.machines.filter((machine) => machine.sound);
-  require(await world.runUntil(() => sound.every((machine) => machine.up || !machine.sound), leftMs()), 'every host starts');
+  require(await world.runUntil(
+    () => sound.every((machine) => machine.up || !machine.sound),
+    leftMs(),
+  ), 'every host starts');
   for (const group of world.groups) {
     let probe: ClientOperation | null = null;
     let probes = 0;
@@ -134,5 +142,6 @@ function agree(world: World, group: number): boolean {
 }
 
 function require(holds: boolean, what: string): void {
-  if (!holds) throw new Violation('Liveness', `after the last fault it did not come about within its time that ${what}`);
+  if (!holds)
+    throw new Violation('Liveness', `after the last fault it did not come about within its time that ${what}`);
 }

@@ -58,7 +58,7 @@ export class World implements WorldParts {
     this.timeline = new Timeline(fork(root), options.traced ?? false);
     this.timeline.dispatch = (life, run) => this.dispatch(life as Process, { run, life });
     this.network = new SimNetwork(this.timeline, fork(root));
-    this.mangler = new MessageMangler(this.timeline, fork(root));
+    this.mangler = new MessageMangler(this.timeline, fork(root), (what) => this.saw(what));
     this.network.mangler = this.mangler;
     this.machines = Array.from({ length: options.nodes ?? 3 }, (_, place) => this.machine(place, fork(root)));
     this.groups = Array.from({ length: options.groups ?? 1 }, (_, at) => at + 1);
@@ -229,6 +229,10 @@ export class World implements WorldParts {
         this.crash(machine, { powered: machine.crashPowered, downMs });
         return;
       }
+    }
+    if (machine.cutWhileWriting && machine.disk.writing) {
+      this.crash(machine, { powered: false, downMs: machine.prng.between(10, 3000) });
+      return;
     }
     event.run = null;
     run?.();

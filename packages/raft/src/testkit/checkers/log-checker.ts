@@ -10,6 +10,7 @@ interface Before {
   raft: RaftState;
   term: Term;
   durable: boolean;
+  votes: number;
   role: Role;
   commit: Index;
   applied: Index;
@@ -59,6 +60,7 @@ export class LogChecker implements Checker {
       raft,
       term: 0,
       durable: false,
+      votes: 0,
       role: Role.follower,
       commit: raft.log.commit,
       applied: raft.log.applied,
@@ -79,7 +81,7 @@ export class LogChecker implements Checker {
     if (raft.role === Role.leader && (before.role !== Role.leader || before.term !== raft.term)) {
       this.elected(world, machine, group, raft);
     }
-    if (raft.role === Role.candidate || raft.role === Role.preCandidate) this.refusals(world, raft);
+    if (before.votes !== raft.votes.size) this.refusals(world, raft);
     requireThat(log.commit >= before.commit, 'CommitMonotone', () => `${key}: ${before.commit} to ${log.commit}`);
     requireThat(log.applied >= before.applied, 'AppliedMonotone', () => `${key}: ${before.applied} to ${log.applied}`);
     requireThat(
@@ -93,6 +95,7 @@ export class LogChecker implements Checker {
     if (log.commit > before.commit) this.advanced(world, machine, group, raft, before.commit);
     before.term = raft.term;
     before.durable = raft.hardStateDurable;
+    before.votes = raft.votes.size;
     before.role = raft.role;
     before.commit = log.commit;
     before.applied = log.applied;
@@ -200,6 +203,7 @@ function changed(before: Before, raft: RaftState): boolean {
     before.epoch !== log.epoch ||
     before.term !== raft.term ||
     before.durable !== raft.hardStateDurable ||
+    before.votes !== raft.votes.size ||
     before.role !== raft.role
   );
 }

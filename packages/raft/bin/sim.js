@@ -1,0 +1,11 @@
+#!/usr/bin/env node
+import { writeFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { runCli } from '../dist/testkit/cli.js';
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  print: (line) => process.stdout.write(`${line}\n`),
+  writeFile: (path, text) => writeFileSync(path, text),
+  loadWorkload: async (path) => (await import(pathToFileURL(resolve(path)).href)).default,
+});

@@ -1,0 +1,164 @@
+import { campaign, shapeOf } from './campaign.ts';
+import { simulate, type SimulationResult } from './simulation.ts';
+import type { Workload } from './workload.ts';
+
+/** What the command line needs of its process. */
+export interface CliIo {
+  print(line: string): void;
+  writeFile(path: string, text: string): void;
+  /** A module whose default export makes a Workload. */
+  loadWorkload(path: string): Promise<() => Workload>;
+}
+
+interface Arguments {
+  readonly seed: number | null;
+  readonly seeds: number;
+  readonly from: number;
+  readonly minutes: number | null;
+  readonly nodes: number | null;
+  readonly groups: number | null;
+  readonly seconds: number;
+  readonly trace: string | null;
+  readonly workload: string | null;
+  readonly twice: boolean;
+}
+
+export const usage: string = `npm run sim -- [options]
+  --seed N          run one seed, twice, and print the hash of its history
+  --trace FILE      with --seed: write everything that happened as JSON
+  --seeds N         run N seeds (default 100)
+  --from N          the first of them (default 1)
+  --minutes N       run seeds until so much real time has passed
+  --nodes N         default: drawn from the seed, most often 3
+  --groups N        default: drawn from the seed, most often 1
+  --seconds N       simulated seconds of faults in each run (default 60)
+  --twice           run every seed twice and compare the hashes
+  --workload FILE   a module whose default export makes a Workload (default: registers)`;
+
+/** Runs the command; the exit code says whether every promise held. */
+export async function runCli(args: readonly string[], io: CliIo): Promise<number> {
+  const parsed = parse(args);
+  if (typeof parsed === 'string') {
+    io.print(parsed);
+    io.print(usage);
+    return parsed === '' ? 0 : 2;
+  }
+  const makeWorkload = parsed.workload === null ? null : await io.loadWorkload(parsed.workload);
+  return parsed.seed === null ? runMany(parsed, makeWorkload, io) : runOne(parsed, parsed.seed, makeWorkload, io);
+}
+
+async function runOne(
+  parsed: Arguments,
+  seed: number,
+  makeWorkload: (() => Workload) | null,
+  io: CliIo,
+): Promise<number> {
+  const options = { ...shapeOf(seed), ...shapeFrom(parsed), ...workloadFrom(makeWorkload), seed };
+  const result = await simulate({ ...options, traced: parsed.trace !== null });
+  if (parsed.trace !== null) io.writeFile(parsed.trace, traceOf(result));
+  const again = await simulate({ ...options, ...workloadFrom(makeWorkload) });
+  io.print(`seed ${seed}: ${options.nodes} nodes, ${options.groups} groups, ${result.schedule.length} faults`);
+  io.print(`hash ${result.hash}`);
+  sayCoverage(result.sights, io);
+  saySpeed(again, io);
+  if (result.hash !== again.hash) io.print(`not deterministic: the second run gave hash ${again.hash}`);
+  if (result.violation !== null) sayFailure(seed, parsed, result.violation.message, io);
+  return result.violation === null && result.hash === again.hash ? 0 : 1;
+}
+
+async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null, io: CliIo): Promise<number> {
+  const result = await campaign({
+    ...shapeFrom(parsed),
+    ...workloadFrom(makeWorkload),
+    firstSeed: parsed.from,
+    seeds: parsed.minutes === null ? parsed.seeds : Number.MAX_SAFE_INTEGER,
+    ...(parsed.minutes === null ? {} : { minutes: parsed.minutes }),
+    twice: parsed.twice,
+    onResult: ({ seed, violation }, done) => {
+      if (violation !== null) sayFailure(seed, parsed, violation.message, io);
+      else if (done % 100 === 0) io.print(`${done} seeds`);
+    },
+  });
+  sayCoverage(result.sights, io);
+  io.print(`${result.seeds} seeds, ${result.failures.length} failed, ${result.acknowledged} calls acknowledged`);
+  saySpeed(result, io);
+  for (const { seed, message } of result.failures) {
+    if (message.startsWith('Determinism')) sayFailure(seed, parsed, message, io);
+  }
+  for (const sight of result.missing) io.print(`never happened: ${sight}`);
+  return result.failures.length === 0 && result.missing.length === 0 ? 0 : 1;
+}
+
+function saySpeed(
+  result: { readonly simulatedMs: number; readonly realMs: number; readonly events: number },
+  io: CliIo,
+): void {
+  const { simulatedMs, realMs, events } = result;
+  io.print(`${Math.round(simulatedMs / realMs)} times faster than real time`);
+  io.print(`${Math.round((events / realMs) * 1000)} events per second`);
+}
+
+function sayCoverage(sights: ReadonlyMap<string, number>, io: CliIo): void {
+  for (const [sight, times] of [...sights].sort()) io.print(`  ${String(times).padStart(9)}  ${sight}`);
+}
+
+function sayFailure(seed: number, parsed: Arguments, message: string, io: CliIo): void {
+  io.print(`seed ${seed} failed: ${message}`);
+  const shape = Object.entries({ nodes: parsed.nodes, groups: parsed.groups, workload: parsed.workload })
+    .flatMap(([name, value]) => (value === null ? [] : [` --${name} ${value}`]))
+    .join('');
+  const seconds = parsed.seconds === defaultSeconds ? '' : ` --seconds ${parsed.seconds}`;
+  io.print(`  replay it: npm run sim -- --seed ${seed}${shape}${seconds} --trace trace.json`);
+}
+
+function traceOf(result: SimulationResult): string {
+  const { seed, hash, violation, schedule, trace } = result;
+  const failure = violation === null ? null : { promise: violation.promise, message: violation.message };
+  return JSON.stringify({ version: 1, seed, hash, violation: failure, schedule, lines: trace }, null, 1);
+}
+
+function workloadFrom(makeWorkload: (() => Workload) | null): { readonly workload?: Workload } {
+  return makeWorkload === null ? {} : { workload: makeWorkload() };
+}
+
+function shapeFrom(parsed: Arguments): { readonly nodes?: number; readonly groups?: number; readonly seconds: number } {
+  return {
+    seconds: parsed.seconds,
+    ...(parsed.nodes === null ? {} : { nodes: parsed.nodes }),
+    ...(parsed.groups === null ? {} : { groups: parsed.groups }),
+  };
+}
+
+const defaultSeconds = 60;
+const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'nodes', 'groups', 'seconds']);
+const texts = new Set(['trace', 'workload']);
+
+/** The arguments, or what is wrong with them; empty when help was asked for. */
+function parse(args: readonly string[]): Arguments | string {
+  const given = new Map<string, string>();
+  for (let at = 0; at < args.length; at += 1) {
+    const name = (args[at] as string).replace(/^--/, '');
+    if (name === 'help' || name === '-h') return '';
+    if (name === 'twice') given.set(name, '');
+    else if (numbers.has(name) || texts.has(name)) {
+      at += 1;
+      const value = args[at];
+      const valid = value !== undefined && (texts.has(name) || (Number(value) >= 0 && value !== ''));
+      if (!valid) return `--${name} needs a ${texts.has(name) ? 'file' : 'number'}`;
+      given.set(name, value);
+    } else return `unknown option ${args[at]}`;
+  }
+  const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
+  return {
+    seed: number('seed'),
+    seeds: number('seeds') ?? 100,
+    from: number('from') ?? 1,
+    minutes: number('minutes'),
+    nodes: number('nodes'),
+    groups: number('groups'),
+    seconds: number('seconds') ?? defaultSeconds,
+    trace: given.get('trace') ?? null,
+    workload: given.get('workload') ?? null,
+    twice: given.has('twice'),
+  };
+}

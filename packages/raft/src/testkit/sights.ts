@@ -1,0 +1,64 @@
+import { type FaultKind, faultKinds } from './faults.ts';
+
+/** Faults that one campaign in hundreds has none of. */
+const rareFaults: ReadonlySet<FaultKind> = new Set(['wipe', 'bitFlip']);
+
+/** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */
+export const campaignSights: readonly string[] = [
+  ...faultKinds.filter((kind) => !rareFaults.has(kind)).map((kind) => `fault ${kind}`),
+  'leader elected',
+  'vote refused',
+  'pre-vote refused',
+  'uncommitted entries overwritten',
+  'suffix of several entries truncated',
+  'entry of an earlier term committed',
+  'StepDown: no quorum heard for an election timeout',
+  'StepDown: a later term was seen',
+  'unknown outcome that was committed',
+  'unknown outcome that never was',
+  'write PROPOSAL_DROPPED',
+  'write COMMIT_TIMEOUT',
+  'read QUORUM_UNAVAILABLE',
+  'read READ_TIMEOUT',
+  'linearizable read',
+  'transfer succeeded',
+  'transfer failed',
+  'orderly stop',
+  'crash at a completion',
+  'crash during recovery',
+  'power cut tore a write',
+  'sync failed',
+  'write failed',
+  'read failed',
+  'short write',
+  'disk full',
+  'DiskFailed',
+  'start failed for the disk',
+  'message lost',
+  'message doubled',
+  'message held back',
+  'acknowledged entry found on a majority of disks',
+];
+
+/** What only longer campaigns must have seen too. */
+export const longCampaignSights: readonly string[] = [
+  'fault wipe',
+  'fault bitFlip',
+  'damaged disk refused',
+  'PeerRefused: DISK_REPLACED',
+  'DiskFull',
+  'DiskRoom',
+];
+
+/** How many seeds it takes before a sight that is missing means something. */
+export const seedsForSights = 50;
+export const seedsForLongSights = 500;
+
+/** Those a campaign of so many seeds should have seen and did not. */
+export function missingSights(seen: ReadonlyMap<string, number>, seeds: number): string[] {
+  const wanted = [
+    ...(seeds >= seedsForSights ? campaignSights : []),
+    ...(seeds >= seedsForLongSights ? longCampaignSights : []),
+  ];
+  return wanted.filter((sight) => !seen.has(sight));
+}
