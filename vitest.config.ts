@@ -16,6 +16,7 @@ export default defineConfig({
               find: 'nori-raft/testkit/linearizability',
               replacement: source('packages/raft/src/testkit/linearizability/index.ts'),
             },
+            { find: /^nori-raft\/testkit$/, replacement: source('packages/raft/src/testkit/index.ts') },
             { find: 'nori-raft/core', replacement: source('packages/raft/src/core/index.ts') },
             { find: /^nori-raft$/, replacement: source('packages/raft/src/index.ts') },
           ],

@@ -12,7 +12,7 @@ export interface CampaignOptions extends Omit<SimulationOptions, 'seed' | 'trace
   readonly minutes?: number;
   /** Runs every seed twice and compares the histories. */
   readonly twice?: boolean;
-  onResult?(result: SimulationResult, done: number): void;
+  readonly onResult?: (result: SimulationResult, done: number) => void;
 }
 
 export interface CampaignResult {
@@ -32,9 +32,11 @@ export function shapeOf(seed: number): { readonly nodes: number; readonly groups
   return { nodes: pick(prng, [3, 3, 3, 3, 5, 5, 4, 2]), groups: pick(prng, [1, 1, 1, 2, 4]) };
 }
 
+const ignore = (): void => undefined;
+
 /** Many seeds, one after another, and what was seen in all of them. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult, ...rest } = options;
+  const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult = ignore, ...rest } = options;
   const startMs = realNowMs();
   const failures: { seed: number; message: string }[] = [];
   const sights = new Map<string, number>();
@@ -56,7 +58,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
         failures.push({ seed, message: `Determinism: hash ${result.hash}, then ${again.hash}` });
       }
     }
-    onResult?.(result, done);
+    onResult(result, done);
   }
   return { ...total, seeds: done, failures, sights, missing: missingSights(sights, done) };
 }

@@ -99,7 +99,7 @@ function saySpeed(
 }
 
 function sayCoverage(sights: ReadonlyMap<string, number>, io: CliIo): void {
-  for (const [sight, times] of [...sights].sort()) io.print(`  ${String(times).padStart(9)}  ${sight}`);
+  for (const [sight, times] of [...sights].sort(byName)) io.print(`  ${String(times).padStart(9)}  ${sight}`);
 }
 
 function sayFailure(seed: number, parsed: Arguments, message: string, io: CliIo): void {
@@ -110,6 +110,9 @@ function sayFailure(seed: number, parsed: Arguments, message: string, io: CliIo)
   const seconds = parsed.seconds === defaultSeconds ? '' : ` --seconds ${parsed.seconds}`;
   io.print(`  replay it: npm run sim -- --seed ${seed}${shape}${seconds} --trace trace.json`);
 }
+
+const byName = ([left]: readonly [string, number], [right]: readonly [string, number]): number =>
+  left < right ? -1 : 1;
 
 function traceOf(result: SimulationResult): string {
   const { seed, hash, violation, schedule, trace } = result;

@@ -208,8 +208,8 @@ export class Hosting {
   }
 }
 
-function sightOf({ scope, event }: VizEvent): string {
+function sightOf({ event }: VizEvent): string {
   if (event.type === 'StepDown') return `StepDown: ${event.reason}`;
   if (event.type === 'PeerRefused' || event.type === 'InboundRejected') return `${event.type}: ${event.code}`;
-  return scope === 'Storage' || scope === 'Raft' ? event.type : `${event.type}`;
+  return event.type;
 }

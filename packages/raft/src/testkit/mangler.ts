@@ -89,9 +89,11 @@ export class MessageMangler implements Mangler {
     if (chance(prng, faults.delayRate)) {
       this.onFault('message held back');
       this.hold(pair, item);
-    } else if (items.length > 0 && chance(prng, faults.delayRate)) {
-      items.splice(prng.between(0, items.length - 1), 0, item);
-    } else items.push(item);
+      return;
+    }
+    // Among the others of its batch it may overtake some.
+    const overtakes = chance(prng, faults.delayRate) ? prng.between(0, items.length) : 0;
+    items.splice(items.length - overtakes, 0, item);
   }
 
   private hold(pair: string, item: Uint8Array): void {

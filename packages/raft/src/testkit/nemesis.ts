@@ -44,7 +44,7 @@ export class Nemesis {
   heal(): void {
     this.stopped = true;
     const { world } = this;
-    for (const undo of [...this.undos]) undo();
+    for (const undo of this.undos) undo();
     world.network.weather = calmNetwork();
     world.mangler.faults = noMessageFaults();
     for (const machine of world.machines) {
