@@ -3,7 +3,7 @@ import type { NoriError } from '../base/errors.ts';
 import type { GroupId, Index } from '../core/types.ts';
 import type { WorldParts } from './checker.ts';
 import type { Machine, Process } from './machine.ts';
-import { type ClientOperation, sealCommand } from './operation.ts';
+import { type ClientOperation, type ScriptedCall, sealCommand } from './operation.ts';
 import { chance, pick, skewed } from './random.ts';
 import { Kind } from './timeline.ts';
 import { Violation } from './violation.ts';
@@ -15,6 +15,8 @@ export interface ClientOptions {
   readonly thinkMsMax?: number;
   /** Default 2000. */
   readonly timeoutMs?: number;
+  /** Exactly these calls, instead of drawing any. One whose machine is not up is not made. */
+  readonly script?: readonly ScriptedCall[];
 }
 
 /** Longer than any answer may take beyond its timeout: sweeps, turns and drifting clocks. */
@@ -30,6 +32,7 @@ export class Clients {
   private readonly count: number;
   private readonly thinkMsMax: number;
   private readonly timeoutMs: number;
+  private readonly script: readonly ScriptedCall[] | null;
   private readonly pending = new Map<ClientOperation, Process>();
   /** Where each client went last: it stays while it is answered. */
   private readonly homes: Machine[] = [];
@@ -42,11 +45,16 @@ export class Clients {
     this.count = options.count ?? 4;
     this.thinkMsMax = options.thinkMsMax ?? 200;
     this.timeoutMs = options.timeoutMs ?? 2000;
+    this.script = options.script ?? null;
   }
 
   start(): void {
     if (this.running) return;
     this.running = true;
+    if (this.script !== null) {
+      for (const call of this.script) this.world.timeline.inOrder(call.atMs, null, () => this.replay(call));
+      return;
+    }
     for (let client = 0; client < this.count; client += 1) {
       this.homes[client] = pick(this.prng, this.world.machines);
       this.nextCall(client);
@@ -84,9 +92,11 @@ export class Clients {
     }
   }
 
+  /** Draws from the clients' own stream only, so that the same calls from a script leave everything else as it was. */
   private nextCall(client: number): void {
+    if (this.script !== null) return;
     const { world, prng } = this;
-    world.timeline.after(skewed(prng, 0, this.thinkMsMax), null, () => {
+    world.timeline.inOrder(world.nowMs + skewed(prng, 0, this.thinkMsMax), null, () => {
       if (!this.running) return;
       if (chance(prng, 0.02)) this.homes[client] = pick(prng, world.machines);
       const machine = this.homes[client] as Machine;
@@ -99,6 +109,12 @@ export class Clients {
       const planned = world.workload.next(prng, this.nextId);
       this.call(process, client, pick(prng, world.groups), planned.kind, planned.payload);
     });
+  }
+
+  private replay({ client, group, place, kind, payload }: ScriptedCall): void {
+    const { machines } = this.world;
+    const { process } = machines[place % machines.length] as Machine;
+    if (this.running && process?.state === 'up') this.call(process, client, group, kind, payload);
   }
 
   private call(

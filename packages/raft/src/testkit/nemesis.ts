@@ -20,7 +20,7 @@ export class Nemesis {
 
   constructor(world: World, schedule: readonly Fault[]) {
     this.world = world;
-    for (const fault of schedule) world.timeline.at(fault.atMs, null, () => this.begin(fault));
+    for (const fault of schedule) world.timeline.inOrder(fault.atMs, null, () => this.begin(fault));
   }
 
   private begin(fault: Fault): void {
@@ -37,7 +37,7 @@ export class Nemesis {
       undo();
     };
     this.undos.add(once);
-    world.timeline.after(fault.forMs, null, once);
+    world.timeline.inOrder(world.nowMs + fault.forMs, null, once);
   }
 
   /** The world is well from now on: everything that can start does. */
@@ -89,13 +89,18 @@ const acts: Record<FaultKind, Act> = {
   suspend: (world, prng) => standStill(world, [victim(world, prng)], true),
   drift: (world, prng) => {
     const machine = pick(prng, world.machines);
-    machine.clock.setDrift(spread(prng, -maxClockDrift, maxClockDrift));
+    const drift = spread(prng, -maxClockDrift, maxClockDrift);
+    world.timeline.tell(machine.id, 'clock drifts', { drift });
+    machine.clock.setDrift(drift);
     return () => machine.clock.setDrift(spread(prng, -maxClockDrift, maxClockDrift));
   },
   wallStep: (world, prng) =>
     once(() => {
       const byMs = pick(prng, [200, 3_600_000, 31_536_000_000]) * (chance(prng, 0.5) ? 1 : -1);
-      pick(prng, world.machines).clock.stepWall(Math.floor(byMs * prng.fraction()));
+      const machine = pick(prng, world.machines);
+      const stepMs = Math.floor(byMs * prng.fraction());
+      world.timeline.tell(machine.id, 'wall clock stepped', { byMs: stepMs });
+      machine.clock.stepWall(stepMs);
     }),
   isolate: (world, prng) => {
     const alone = victim(world, prng);
@@ -173,25 +178,21 @@ const acts: Record<FaultKind, Act> = {
     };
   },
   slowDisk: (world, prng) => {
-    const { disk } = victim(world, prng);
     const syncMsMin = spread(prng, 0, 400);
-    return weatherOf(disk, { syncMsMin, syncMsMax: syncMsMin + spread(prng, 10, 3000) });
+    return weatherOf(world, victim(world, prng), { syncMsMin, syncMsMax: syncMsMin + spread(prng, 10, 3000) });
   },
-  hungDisk: (world, prng, forMs) => {
-    const { disk } = victim(world, prng);
-    return weatherOf(disk, { syncHeldUntilMs: world.nowMs + forMs });
-  },
-  failedSync: (world, prng) => weatherOf(victim(world, prng).disk, { syncErrorRate: spread(prng, 0.02, 1) }),
-  failedWrite: (world, prng) => weatherOf(victim(world, prng).disk, { writeErrorRate: spread(prng, 0.02, 1) }),
+  hungDisk: (world, prng, forMs) => weatherOf(world, victim(world, prng), { syncHeldUntilMs: world.nowMs + forMs }),
+  failedSync: (world, prng) => weatherOf(world, victim(world, prng), { syncErrorRate: spread(prng, 0.02, 1) }),
+  failedWrite: (world, prng) => weatherOf(world, victim(world, prng), { writeErrorRate: spread(prng, 0.02, 1) }),
   failedRead: (world, prng, downMs) => {
     const machine = victim(world, prng);
     world.crash(machine, { powered: true, downMs: Math.min(downMs / 2, 500) });
-    return weatherOf(machine.disk, { readErrorRate: 0.5, nameErrorRate: spread(prng, 0, 0.3) });
+    return weatherOf(world, machine, { readErrorRate: 0.5, nameErrorRate: spread(prng, 0, 0.3) });
   },
-  shortWrite: (world, prng) => weatherOf(victim(world, prng).disk, { shortWriteRate: spread(prng, 0.02, 1) }),
+  shortWrite: (world, prng) => weatherOf(world, victim(world, prng), { shortWriteRate: spread(prng, 0.02, 1) }),
   diskFull: (world, prng) => {
-    const { disk } = victim(world, prng);
-    return weatherOf(disk, { capacityBytes: disk.tree.bytes + prng.between(0, 80_000) });
+    const machine = victim(world, prng);
+    return weatherOf(world, machine, { capacityBytes: machine.disk.tree.bytes + prng.between(0, 80_000) });
   },
   bitFlip: (world, prng) =>
     once(() => {
@@ -210,6 +211,7 @@ const acts: Record<FaultKind, Act> = {
       world.crash(machine, { powered: true, downMs: prng.between(10, 500) });
       machine.harmed = true;
       machine.wiped = true;
+      world.timeline.tell(machine.id, 'disk wiped');
       machine.disk.format();
     }),
   transfer: (world, prng) =>
@@ -261,12 +263,19 @@ function cutBetween(world: World, left: readonly Machine[], right: readonly Mach
     }
   }
   for (const [from, to] of links) world.network.cut(from, to);
+  const sides = { from: left.map(({ id }) => id), to: right.map(({ id }) => id), bothWays };
+  world.timeline.tell('', 'cut', sides);
   return () => {
+    world.timeline.tell('', 'mended', sides);
     for (const [from, to] of links) world.network.mend(from, to);
   };
 }
 
-function weatherOf(disk: Machine['disk'], change: Partial<DiskWeather>): Undo {
-  Object.assign(disk.weather, change);
-  return () => Object.assign(disk.weather, calmDisk());
+function weatherOf(world: World, machine: Machine, change: Partial<DiskWeather>): Undo {
+  world.timeline.tell(machine.id, 'disk troubled', change);
+  Object.assign(machine.disk.weather, change);
+  return () => {
+    world.timeline.tell(machine.id, 'disk well');
+    Object.assign(machine.disk.weather, calmDisk());
+  };
 }

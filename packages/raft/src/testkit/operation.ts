@@ -27,6 +27,17 @@ export interface ClientOperation {
   result: Uint8Array;
 }
 
+/** A call as it was made once, to be made again. */
+export interface ScriptedCall {
+  readonly atMs: number;
+  readonly client: number;
+  readonly group: GroupId;
+  /** Of the machine that is asked. */
+  readonly place: number;
+  readonly kind: 'write' | 'read';
+  readonly payload: Uint8Array;
+}
+
 export const operationHeadBytes = 8;
 
 /** A command as the log carries it: the number of its operation, then the payload. So checkers know every command again. */

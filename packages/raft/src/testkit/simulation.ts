@@ -29,6 +29,8 @@ export interface SimulationOptions {
   readonly schedule?: readonly Fault[];
   /** Beside the standard ones. */
   readonly checkers?: readonly Checker[];
+  /** Looks on before any checker does, and judges nothing. */
+  readonly witness?: Checker;
   readonly traced?: boolean;
   readonly drainAlways?: boolean;
   readonly host?: Partial<HostConfig>;
@@ -61,7 +63,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     ...options,
     groups,
     workload,
-    checkers: [...standard.checkers, ...(options.checkers ?? [])],
+    checkers: [
+      ...(options.witness === undefined ? [] : [options.witness]),
+      ...standard.checkers,
+      ...(options.checkers ?? []),
+    ],
   });
   const prng = new Prng(seed ^ 0x6661_756c);
   const rates = options.faults ?? drawRates(prng);
