@@ -1,6 +1,7 @@
 import type { Prng } from '../base/prng.ts';
 import type { Index } from '../core/types.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
+import { registerAnswerText, registerCallText, registerRecorded, registerSequential } from './register-model.ts';
 import type { Model, PlannedOperation, Workload } from './workload.ts';
 
 const stateBytes = 8;
@@ -76,6 +77,10 @@ export function registerWorkload(options: RegisterOptions = {}): Workload {
     stateMachine: () => new RegisterMachine(),
     next: (prng, id) => plan(prng, id, registers, readShare),
     model: () => new RegisterModel(),
+    sequential: registerSequential,
+    text: registerCallText,
+    answerText: registerAnswerText,
+    recorded: registerRecorded,
   };
 }
 

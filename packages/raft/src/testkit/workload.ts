@@ -1,6 +1,7 @@
 import type { Prng } from '../base/prng.ts';
 import type { GroupId, Index } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
+import type * as linearizability from './linearizability/model.ts';
 
 export interface PlannedOperation {
   readonly kind: 'write' | 'read';
@@ -15,6 +16,19 @@ export interface Model {
   judge(query: Uint8Array, index: Index, result: Uint8Array): string | null;
 }
 
+/**
+ * The object that clients believe they talk to, as the linearizability checker takes it. It knows nothing of logs and
+ * indexes: what it finds, a client could have found.
+ */
+export type SequentialModel = linearizability.Model<unknown, PlannedOperation, Uint8Array>;
+
+/** A call in the words of docs/history-format.md. */
+export interface RecordedCall {
+  readonly command: readonly string[];
+  /** Null when there is no answer. */
+  readonly result: string | number | null;
+}
+
 /** What clients do, and to what. */
 export interface Workload {
   readonly name: string;
@@ -23,6 +37,14 @@ export interface Workload {
   next(prng: Prng, id: number): PlannedOperation;
   /** One per group and run. */
   model?(): Model;
+  /** Every group is one. Histories of clients are judged by it when a run ends. */
+  readonly sequential?: SequentialModel;
+  /** The call for human eyes. */
+  text?(call: PlannedOperation): string;
+  /** The answer for human eyes. */
+  answerText?(call: PlannedOperation, result: Uint8Array): string;
+  /** The call as a file of histories has it; `result` is null when the client never saw one. */
+  recorded?(call: PlannedOperation, group: GroupId, result: Uint8Array | null): RecordedCall;
   /** Something that must hold of a state machine at any time, or what is wrong; asked now and then and at the end. */
   audit?(machine: StateMachine): string | null;
 }

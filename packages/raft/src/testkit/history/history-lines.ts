@@ -1,0 +1,26 @@
+import type { ClientOperation } from '../operation.ts';
+import type { Workload } from '../workload.ts';
+
+/** The calls of a run in the format of docs/history-format.md, or null when the workload has no words for them. */
+export function historyLines(workload: Workload, operations: readonly ClientOperation[]): string | null {
+  const { recorded } = workload;
+  if (recorded === undefined) return null;
+  return operations
+    .filter(({ kind, outcome }) => kind === 'write' || (kind === 'read' && outcome === 'ok'))
+    .map((operation) => {
+      const { kind, payload, group, outcome, invokedMs, answeredMs } = operation;
+      const answered = outcome === 'ok';
+      const { command, result } = recorded(
+        { kind: kind === 'write' ? 'write' : 'read', payload },
+        group,
+        answered ? operation.result : null,
+      );
+      const client = operation.client < 0 ? 'probe' : operation.client;
+      const line = { client, command, start: invokedMs };
+      if (answered) return JSON.stringify({ ...line, end: answeredMs, result });
+      if (outcome === 'refused') return JSON.stringify({ ...line, end: answeredMs, outcome: 'failed' });
+      return JSON.stringify({ ...line, outcome: 'unknown' });
+    })
+    .map((line) => `${line}\n`)
+    .join('');
+}
