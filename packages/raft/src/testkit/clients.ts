@@ -15,6 +15,10 @@ export interface ClientOptions {
   readonly thinkMsMax?: number;
   /** Default 2000. */
   readonly timeoutMs?: number;
+  /** Calls one client has under way at most. Default 1. */
+  readonly pipelined?: number;
+  /** The share of calls that a node may not pass on. Default 0.1. */
+  readonly unforwardedShare?: number;
   /** Exactly these calls, instead of drawing any. One whose machine is not up is not made. */
   readonly script?: readonly ScriptedCall[];
 }
@@ -33,6 +37,8 @@ export class Clients {
   private readonly thinkMsMax: number;
   private readonly timeoutMs: number;
   private readonly script: readonly ScriptedCall[] | null;
+  private readonly options: ClientOptions;
+  /** Calls their hosts have not answered yet, those included that a client waits for no more. */
   private readonly pending = new Map<ClientOperation, Process>();
   /** Where each client went last: it stays while it is answered. */
   private readonly homes: Machine[] = [];
@@ -42,6 +48,7 @@ export class Clients {
   constructor(world: WorldParts, prng: Prng, options: ClientOptions) {
     this.world = world;
     this.prng = prng;
+    this.options = options;
     this.count = options.count ?? 4;
     this.thinkMsMax = options.thinkMsMax ?? 200;
     this.timeoutMs = options.timeoutMs ?? 2000;
@@ -57,7 +64,7 @@ export class Clients {
     }
     for (let client = 0; client < this.count; client += 1) {
       this.homes[client] = pick(this.prng, this.world.machines);
-      this.nextCall(client);
+      for (let lane = this.options.pipelined ?? 1; lane > 0; lane -= 1) this.nextCall(client);
     }
   }
 
@@ -82,14 +89,22 @@ export class Clients {
     if (!machine.up || process === null) return null;
     for (;;) {
       const planned = this.world.workload.next(this.prng, this.nextId);
-      if (planned.kind === 'write') return this.call(process, -1, group, planned.kind, planned.payload);
+      if (planned.kind === 'write') return this.call(process, { client: -1, group, ...planned, forward: true });
     }
   }
 
   onProcessEnd(process: Process): void {
     for (const [operation, owner] of this.pending) {
-      if (owner === process) this.settle(operation, operation.kind === 'write' ? 'unknown' : 'failed', 'CRASHED');
+      if (owner !== process) continue;
+      this.pending.delete(operation);
+      this.giveUp(operation, 'CRASHED');
     }
+  }
+
+  /** A client stops waiting for a node that does not answer, and tries its luck elsewhere. */
+  private giveUp(operation: ClientOperation, code: string): void {
+    if (operation.outcome === 'pending')
+      this.settle(operation, operation.kind === 'write' ? 'unknown' : 'failed', code);
   }
 
   /** Draws from the clients' own stream only, so that the same calls from a script leave everything else as it was. */
@@ -98,7 +113,7 @@ export class Clients {
     const { world, prng } = this;
     world.timeline.inOrder(world.nowMs + skewed(prng, 0, this.thinkMsMax), null, () => {
       if (!this.running) return;
-      if (chance(prng, 0.02)) this.homes[client] = pick(prng, world.machines);
+      if (chance(prng, 0.05)) this.homes[client] = pick(prng, world.machines);
       const machine = this.homes[client] as Machine;
       const { process } = machine;
       if (process === null || process.state !== 'up') {
@@ -107,24 +122,23 @@ export class Clients {
         return;
       }
       const planned = world.workload.next(prng, this.nextId);
-      this.call(process, client, pick(prng, world.groups), planned.kind, planned.payload);
+      const forward = !chance(prng, this.options.unforwardedShare ?? 0.1);
+      this.call(process, { client, group: pick(prng, world.groups), ...planned, forward });
     });
   }
 
-  private replay({ client, group, place, kind, payload }: ScriptedCall): void {
+  private replay({ client, group, place, kind, payload, forward = true }: ScriptedCall): void {
     const { machines } = this.world;
     const { process } = machines[place % machines.length] as Machine;
-    if (this.running && process?.state === 'up') this.call(process, client, group, kind, payload);
+    if (this.running && process?.state === 'up') this.call(process, { client, group, kind, payload, forward });
   }
 
   private call(
     process: Process,
-    client: number,
-    group: GroupId,
-    kind: 'write' | 'read',
-    payload: Uint8Array,
+    asked: Pick<ClientOperation, 'client' | 'group' | 'kind' | 'payload' | 'forward'>,
   ): ClientOperation {
     const { world } = this;
+    const { client, group, kind, payload, forward } = asked;
     const id = this.nextId;
     this.nextId += 1;
     const operation: ClientOperation = {
@@ -133,6 +147,7 @@ export class Clients {
       group,
       kind,
       payload,
+      forward,
       node: process.machine.id,
       invokedMs: world.nowMs,
       answeredMs: 0,
@@ -148,14 +163,17 @@ export class Clients {
     for (const checker of world.checkers) checker.onInvoke?.(world, operation);
     // It reaches the process as any input does: later, if the machine stands still.
     world.timeline.inOrder(world.nowMs, process, () => this.enter(process, operation));
+    world.timeline.inOrder(world.nowMs + this.timeoutMs + answerSlackMs, null, () =>
+      this.giveUp(operation, 'CLIENT_TIMEOUT'),
+    );
     return operation;
   }
 
   private enter(process: Process, operation: ClientOperation): void {
     const { host } = process;
     if (host === null) return;
-    const { group, payload, id } = operation;
-    const options = { timeoutMs: this.timeoutMs };
+    const { group, payload, id, forward } = operation;
+    const options = { timeoutMs: this.timeoutMs, forward };
     if (operation.kind === 'write') {
       host.submit(group, sealCommand(id, payload), options, (error, index, result) =>
         this.onAnswer(operation, error, index, result),
@@ -172,8 +190,12 @@ export class Clients {
     this.world.check(() => {
       const process = this.pending.get(operation);
       if (process !== undefined) this.world.look(process.machine);
-      if (operation.outcome !== 'pending') {
+      if (!this.pending.delete(operation)) {
         throw new Violation('OneAnswer', `operation ${operation.id} was answered twice`);
+      }
+      if (operation.outcome !== 'pending') {
+        this.onLateAnswer(operation, error, index);
+        return;
       }
       operation.index = index;
       operation.result = result.slice();
@@ -183,12 +205,24 @@ export class Clients {
     });
   }
 
+  /** Nobody hears it any more, but it must be true all the same. To its client the outcome stays unknown. */
+  private onLateAnswer(operation: ClientOperation, error: NoriError | null, index: Index): void {
+    const { world } = this;
+    if (operation.kind !== 'write') return;
+    world.saw('answer after its client had left');
+    if (error === null)
+      for (const checker of world.checkers) checker.onAck?.(world, { ...operation, index, outcome: 'ok' });
+    else if (error.outcome !== 'unknown') {
+      const refused = { ...operation, outcome: 'refused', code: error.code } as const;
+      for (const checker of world.checkers) checker.onFailed?.(world, refused);
+    }
+  }
+
   private settle(operation: ClientOperation, outcome: ClientOperation['outcome'], code: string): void {
     const { world } = this;
     operation.outcome = outcome;
     operation.code = code;
     operation.answeredMs = world.nowMs;
-    this.pending.delete(operation);
     const place = world.machineOf(operation.node)?.place ?? 0;
     world.timeline.record(Kind.client, place, 3);
     world.timeline.hash.text(outcome + code);

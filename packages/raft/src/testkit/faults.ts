@@ -80,8 +80,8 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   failedRead: { rate: 0.7, forMsMax: 3000 },
   shortWrite: { rate: 0.7, forMsMax: 1500 },
   diskFull: { rate: 1, forMsMax: 10_000 },
-  bitFlip: { rate: 0.3, forMsMax: 1000 },
-  wipe: { rate: 0.2, forMsMax: 1000 },
+  bitFlip: { rate: 1, forMsMax: 1000 },
+  wipe: { rate: 0.7, forMsMax: 1000 },
   transfer: { rate: 4, forMsMax: 1 },
 };
 

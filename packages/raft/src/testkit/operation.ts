@@ -18,8 +18,11 @@ export interface ClientOperation {
   readonly kind: 'write' | 'read';
   /** What the workload made; the state machine gets exactly this. */
   readonly payload: Uint8Array;
+  /** Whether a node that does not lead may pass it on. */
+  readonly forward: boolean;
   readonly node: string;
   readonly invokedMs: number;
+  /** When the client had its answer, or stopped waiting. */
   answeredMs: number;
   outcome: OperationOutcome;
   code: string;
@@ -36,6 +39,8 @@ export interface ScriptedCall {
   readonly place: number;
   readonly kind: 'write' | 'read';
   readonly payload: Uint8Array;
+  /** Default true. */
+  readonly forward?: boolean;
 }
 
 export const operationHeadBytes = 8;

@@ -21,6 +21,8 @@ export const campaignSights: readonly string[] = [
   'read QUORUM_UNAVAILABLE',
   'read READ_TIMEOUT',
   'linearizable read',
+  'write CLIENT_TIMEOUT',
+  'answer after its client had left',
   'transfer succeeded',
   'transfer failed',
   'orderly stop',

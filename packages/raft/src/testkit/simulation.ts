@@ -7,6 +7,7 @@ import { realNowMs, shutOutRealWorld } from './guards.ts';
 import { Nemesis } from './nemesis.ts';
 import type { ClientOperation } from './operation.ts';
 import { Prng } from '../base/prng.ts';
+import { pick } from './random.ts';
 import { registerWorkload } from './register-workload.ts';
 import type { TraceLine } from './timeline.ts';
 import { Violation } from './violation.ts';
@@ -59,8 +60,11 @@ const probeTimeoutMs = 2500;
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { seed, groups = 1, seconds = 60, workload = registerWorkload() } = options;
   const standard = standardCheckers({ groups, workload, durabilityEveryMs: 5000 });
+  const prng = new Prng(seed ^ 0x6661_756c);
+  const clients = options.clients ?? drawClients(new Prng(seed ^ 0x636c_6965));
   const world = new World({
     ...options,
+    clients,
     groups,
     workload,
     checkers: [
@@ -69,7 +73,6 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       ...(options.checkers ?? []),
     ],
   });
-  const prng = new Prng(seed ^ 0x6661_756c);
   const rates = options.faults ?? drawRates(prng);
   const schedule = options.schedule ?? drawSchedule(prng.uint32(), rates, seconds * 1000);
   const startMs = realNowMs();
@@ -102,6 +105,16 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     sights: world.sights,
     schedule,
     trace: world.timeline.trace,
+  };
+}
+
+/** Few or many, patient or hasty. From a stream of their own: who gives others changes no fault. */
+function drawClients(prng: Prng): ClientOptions {
+  return {
+    count: prng.between(2, 8),
+    pipelined: pick(prng, [1, 1, 1, 3]),
+    thinkMsMax: pick(prng, [100, 300, 1000]),
+    unforwardedShare: pick(prng, [0, 0.3]),
   };
 }
 

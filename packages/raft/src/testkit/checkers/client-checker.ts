@@ -71,6 +71,7 @@ export class ClientChecker implements Checker {
       return;
     }
     requireThat(!this.places.has(id), 'RefusedNeverApplied', () => `operation ${id} got ${code} and was committed`);
+    this.unknown.delete(id);
     this.refused.add(id);
   }
 

@@ -184,6 +184,11 @@ export class LogChecker implements Checker {
   private advanced(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, from: Index): void {
     const canon = this.canons.get(group) as Canon;
     const { log } = raft;
+    requireThat(
+      raft.role !== Role.leader || log.termAt(log.commit) === raft.term,
+      'CommitOwnTerm',
+      () => `${machine.id} committed ${log.commit} of an earlier term by counting, as leader of term ${raft.term}`,
+    );
     for (let index = Math.max(from, log.baseIndex) + 1; index <= log.commit; index += 1) {
       const entry = log.entryAt(index);
       if (index > canon.lastIndex && entry.term < raft.term && raft.role === Role.leader) {
