@@ -4,6 +4,7 @@ import type { Checker } from './checker.ts';
 import { standardCheckers } from './checkers/standard.ts';
 import { drawRates, drawSchedule, type Fault, type FaultRates } from './faults.ts';
 import { realNowMs, shutOutRealWorld } from './guards.ts';
+import { HistoryChecker } from './history/history-checker.ts';
 import { Nemesis } from './nemesis.ts';
 import type { ClientOperation } from './operation.ts';
 import { Prng } from '../base/prng.ts';
@@ -71,6 +72,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       ...(options.witness === undefined ? [] : [options.witness]),
       ...standard.checkers,
       ...(options.checkers ?? []),
+      ...(workload.sequential === undefined ? [] : [new HistoryChecker(workload.sequential)]),
     ],
   });
   const rates = options.faults ?? drawRates(prng);
