@@ -135,12 +135,7 @@ export class KvServer implements NodeContext {
     };
     promClient.collectDefaultMetrics({ register: this.registry });
     const open = this.#options.openHost ?? ((...details) => this.#openRaftHost(shards, ...details));
-    const host = await open(
-      settings,
-      this.announced,
-      prometheusMeter(promClient, this.registry),
-      this.#observer(),
-    );
+    const host = await open(settings, this.announced, prometheusMeter(promClient, this.registry), this.#observer());
     this.#host = host;
     host.onFailed = (error) => this.#fail(error);
     const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
@@ -204,13 +199,8 @@ export class KvServer implements NodeContext {
 
   #observer(): Observer {
     return {
-      onEvent: ({ scope, event }) => {
-        if (event.type === 'DiskFull' || event.type === 'GroupHalted' || event.type === 'DiskFailed') {
-          this.#logger.error({ scope, ...event }, event.type);
-        } else if (event.type !== 'VoteReq' && event.type !== 'VoteGranted') {
-          this.#logger.info({ scope, ...event }, event.type);
-        }
-      },
+      // The host writes a line of its own about everything an operator should read.
+      onEvent: ({ scope, event }) => this.#logger.debug({ scope, ...event }, event.type),
     };
   }
 
