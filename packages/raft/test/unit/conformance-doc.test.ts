@@ -50,7 +50,7 @@ function registered(bank: new () => StateMachine): Map<string, Run> {
   expect(imports).toEqual([
     "import { test } from 'node:test';",
     "import { conformanceTests, stateMachineSuite } from 'nori-raft/testkit/conformance';",
-    "import { Bank } from './bank.ts';",
+    "import { Bank } from './bank.js';",
   ]);
   const body = block.replaceAll(/^import .*$/gm, '');
   const tests = new Map<string, Run>();

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { RaftNode } from '../../src/index.ts';
 
@@ -16,4 +16,17 @@ test('the library example of the README runs and prints what the README says', a
   ) => (...values: unknown[]) => Promise<void>;
   await new AsyncFunction('RaftNode', 'console', body)(RaftNode, { log: (line: unknown) => lines.push(line) });
   expect(lines).toEqual([promised]);
+});
+
+test('every entry of nori-raft that the documentation names is exported', () => {
+  const root = new URL('../../../../', import.meta.url);
+  const pages = readdirSync(new URL('docs/', root)).filter((name) => name.endsWith('.md'));
+  const texts = ['README.md', 'ARCHITECTURE.md', ...pages.map((name) => `docs/${name}`)].map((path) =>
+    readFileSync(new URL(path, root), 'utf8'),
+  );
+  const named = new Set(texts.flatMap((text) => text.match(/(?<=[`'])nori-raft\/[a-z/]+/g) ?? []));
+  const manifest = readFileSync(new URL('packages/raft/package.json', root), 'utf8');
+  const { exports } = JSON.parse(manifest) as { exports: Record<string, unknown> };
+  expect(named).toContain('nori-raft/testkit/conformance');
+  expect([...named].filter((name) => !Object.hasOwn(exports, name.replace('nori-raft', '.')))).toEqual([]);
 });
