@@ -8,19 +8,28 @@ import { load, type LoadResult } from './load.ts';
 
 // SET and GET through three processes with real fdatasync, beside what the disk allows in the same run.
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string', default: '4' },
-    runs: { type: 'string', default: '3' },
-    shards: { type: 'string', default: '8' },
-    'value-bytes': { type: 'string', default: '128' },
-    pipeline: { type: 'string', default: '1' },
-    connections: { type: 'string', default: '1,16,64,256' },
-    dir: { type: 'string', default: tmpdir() },
-    port: { type: 'string', default: '19400' },
-  },
-});
+const options = {
+  seconds: { type: 'string', default: '4' },
+  runs: { type: 'string', default: '3' },
+  shards: { type: 'string', default: '8' },
+  'value-bytes': { type: 'string', default: '128' },
+  pipeline: { type: 'string', default: '1' },
+  connections: { type: 'string', default: '1,16,64,256' },
+  dir: { type: 'string', default: tmpdir() },
+  port: { type: 'string', default: '19400' },
+} as const;
 
+function given() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error((error as Error).message);
+    for (const [name, { default: value }] of Object.entries(options)) console.error(`  --${name} (default ${value})`);
+    return process.exit(2);
+  }
+}
+
+const values = given();
 const seconds = Number(values.seconds);
 const directory = mkdtempSync(join(values.dir, 'nori-bench-'));
 const cluster = await startCluster(directory, { shards: Number(values.shards), basePort: Number(values.port) });

@@ -83,7 +83,7 @@ export async function runStart(options: StartOptions): Promise<void> {
   try {
     for (const child of children) child.start();
     await Promise.race([untilReady(plans, children), failed]);
-    say(whatNext(plans, data));
+    say(whatNext(plans, { data, routing: options.routing }));
     await failed;
   } catch (error) {
     await Promise.all(children.map((child) => child.stop(stopMsMax)));
@@ -134,13 +134,15 @@ async function notReadyReason(plan: NodePlan): Promise<string> {
   }
 }
 
-function whatNext(plans: readonly NodePlan[], data: string): string {
+function whatNext(plans: readonly NodePlan[], { data, routing }: { data: string; routing: string }): string {
   const [first] = plans as [NodePlan];
+  // A node that does not lead the key answers MOVED to a client that is no cluster client.
+  const redisCli = routing === 'redirect' ? 'redis-cli -c' : 'redis-cli';
   const port = (address: string): string => address.slice(address.lastIndexOf(':') + 1);
   const rows = plans.map(({ id, resp, http, peer, logFile }) => [id, resp, http, peer, logFile]);
   const tries: readonly (readonly [string, string])[] = [
-    [`redis-cli -p ${port(first.resp)} set hello world`, 'any node takes any key'],
-    [`redis-cli -p ${port((plans.at(-1) as NodePlan).resp)} get hello`, 'and answers it'],
+    [`${redisCli} -p ${port(first.resp)} set hello world`, 'any node takes any key'],
+    [`${redisCli} -p ${port((plans.at(-1) as NodePlan).resp)} get hello`, 'and answers it'],
     [`redis-cli -c -p ${port(first.resp)} incr visits`, 'as a Redis Cluster'],
     [`curl http://${first.http}/v1/cluster`, 'who leads what'],
     ['npx nori-kv status' + (port(first.http) === '7101' ? '' : ` --http ${first.http}`), 'the same as a table'],
@@ -149,7 +151,7 @@ function whatNext(plans: readonly NodePlan[], data: string): string {
   const width = Math.max(...tries.map(([command]) => command.length));
   return [
     '',
-    styleText('bold', `nori-kv runs with ${plans.length} nodes, data in ${data}`),
+    styleText('bold', `nori-kv runs with ${plans.length} ${plans.length === 1 ? 'node' : 'nodes'}, data in ${data}`),
     '',
     table(['node', 'resp', 'http', 'peer', 'log'], rows),
     'Try:',

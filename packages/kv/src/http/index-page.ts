@@ -17,7 +17,7 @@ export function indexPage(node: HttpContext): ReturnType<typeof html> {
 <h1>nori-kv, node ${node.id}</h1>
 <ul>${links.map(([path, text]) => html`<li><a href="${path}">${path}</a>: ${text}</li>`)}</ul>
 <p>Keys: <code>PUT</code>, <code>GET</code> and <code>DELETE</code> <code>/kv/{key}</code>, with
-<code>?consistency=lease</code>, <code>linearizable</code> or <code>stale</code> on a GET.</p>
+<code>?consistency=stale</code> on a GET for what this node has, perhaps behind.</p>
 <p>Redis clients: <code>${node.announced.resp}</code></p>
 </html>`;
 }

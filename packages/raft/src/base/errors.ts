@@ -72,7 +72,11 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   DATA_DIR_LOCKED: fact('none', false, 'stop the other process, or give this one a directory of its own'),
   DATA_DIR_UNUSABLE: fact('none', false, 'create the directory and make it writable for this user'),
   DATA_DIR_EMPTY: fact('none', false, 'start it once with bootstrap to found a new cluster'),
-  DATA_DIR_FOREIGN: fact('none', false, 'the directory belongs to another node or cluster: check id and path'),
+  DATA_DIR_FOREIGN: fact(
+    'none',
+    false,
+    'the directory belongs to another node, or to a cluster with another name or other founders: check id, members and path',
+  ),
   // transport and identity
   WIRE_MALFORMED: fact('none', false, 'something that is not a peer spoke to the peer port, or the link is damaged'),
   WIRE_TOO_LARGE: fact('none', false, 'set the same size limits on every node'),

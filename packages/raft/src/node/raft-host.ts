@@ -9,9 +9,11 @@ import { nodeNetwork, parseAddress } from './network.ts';
 import { nodeRandom } from './random.ts';
 
 /** What `RaftHost.open` is told. All but `id` and `members` may be left out. */
-export interface RaftHostConfig extends Omit<HostConfig, 'directory' | 'clusterId'> {
+export interface RaftHostConfig extends Omit<HostConfig, 'directory' | 'clusterId' | 'bootstrap'> {
   /** Where the log lives. Left out: in memory, and gone with the process. */
   readonly dataDir?: string;
+  /** Found a new cluster if the data directory is empty. Default true: peers refuse a node that lost its disk. */
+  readonly bootstrap?: boolean;
   /**
    * Names the cluster. Nodes of clusters with another name, or other founding members, refuse each other.
    * Default 'nori'.
