@@ -1,4 +1,3 @@
-import type { GroupId } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Operation } from '../linearizability/model.ts';
 import { judge } from '../linearizability/search.ts';

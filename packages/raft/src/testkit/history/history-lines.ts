@@ -3,7 +3,7 @@ import type { Workload } from '../workload.ts';
 
 /** The calls of a run in the format of docs/history-format.md, or null when the workload has no words for them. */
 export function historyLines(workload: Workload, operations: readonly ClientOperation[]): string | null {
-  const { recorded } = workload;
+  const recorded = workload.recorded?.bind(workload);
   if (recorded === undefined) return null;
   return operations
     .filter(({ kind, outcome }) => kind === 'write' || (kind === 'read' && outcome === 'ok'))
