@@ -8,8 +8,8 @@ const textWidthMax = 60;
  * The window as lines of text: who, what, from when to when, the answer, and a bar over time. `~` marks operations that
  * only explain where a value came from.
  */
-export function timeline<State, Command, Result>(
-  model: Model<State, Command, Result>,
+export function timeline<Command, Result>(
+  model: Pick<Model<unknown, Command, Result>, 'text'>,
   window: FailingWindow<Command, Result>,
 ): readonly string[] {
   const shown = [

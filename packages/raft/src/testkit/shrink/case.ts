@@ -43,13 +43,13 @@ const caseVersion = 1;
 
 export function encodeCase(one: SimulationCase): string {
   const calls = one.calls?.map((call) => ({ ...call, payload: hexOf(call.payload) })) ?? null;
-  const lines = (list: readonly unknown[]): string => list.map((item) => `  ${JSON.stringify(item)}`).join(',\n');
+  const lines = (list: readonly unknown[]): string => list.map((item) => `\n  ${JSON.stringify(item)}`).join(',');
   const { schedule, calls: _, ...head } = one;
   const fields = Object.entries({ version: caseVersion, ...head }).map(
     ([name, value]) => ` "${name}": ${JSON.stringify(value)}`,
   );
-  fields.push(` "schedule": [\n${lines(schedule)}\n ]`);
-  fields.push(calls === null ? ' "calls": null' : ` "calls": [\n${lines(calls)}\n ]`);
+  fields.push(` "schedule": [${lines(schedule)}]`);
+  fields.push(calls === null ? ' "calls": null' : ` "calls": [${lines(calls)}]`);
   return `{\n${fields.join(',\n')}\n}\n`;
 }
 
