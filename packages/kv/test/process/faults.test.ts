@@ -72,7 +72,7 @@ describe('a leader that stops for a while', () => {
       const shard = (await cluster.view(leader.id)).shards[0];
       return shard?.role === 'follower' && shard.leader === successor.id && shard.term >= successor.term;
     });
-    expect(paused.log.some(({ type }) => type === 'StepDown')).toBe(true);
+    expect(paused.log.some(({ msg }) => msg === 'stepped down')).toBe(true);
 
     const value = Number(await toLeader.ask('GET', 'count'));
     expect(value).toBeGreaterThanOrEqual(tally.acknowledged);
