@@ -53,8 +53,9 @@ export function calmDisk(): DiskWeather {
 }
 
 interface Write {
-  readonly path: string;
   readonly inode: Inode;
+  /** A promise hangs on it. */
+  readonly awaited: boolean;
   readonly bytes: Uint8Array;
   readonly position: number;
 }
@@ -179,14 +180,14 @@ export class SimDisk {
       }
       const written = this.roomFor(write, wanted);
       if (written > 0) write.inode.write(write.bytes.subarray(0, written), write.position);
-      if (awaited(write.path)) timeline.promisesTouched = true;
+      if (write.awaited) timeline.promisesTouched = true;
       if (error !== null) done(error, 0);
       else if (written === 0 && wanted > 0) done(diskError('ENOSPC'), 0);
       else done(null, written);
     });
   }
 
-  sync(life: Life, path: string, inode: Inode, done: DiskDone): void {
+  sync(life: Life, inode: Inode, awaited: boolean, done: DiskDone): void {
     const { timeline, prng, weather } = this;
     const sync = { inode, sectors: inode.snapshotDirty() };
     this.syncs.add(sync);
@@ -196,7 +197,7 @@ export class SimDisk {
       const error = this.errorOf(Operation.sync);
       if (error === null) inode.keep(sync.sectors);
       else inode.forget(sync.sectors, prng);
-      if (awaited(path)) timeline.promisesTouched = true;
+      if (awaited) timeline.promisesTouched = true;
       done(error);
     });
   }
@@ -214,7 +215,7 @@ export class SimDisk {
 }
 
 /** The log's own writes call back; no promise hangs on them once a host is up. All others are awaited by somebody. */
-function awaited(path: string): boolean {
+function isAwaited(path: string): boolean {
   return !/\/[0-9a-f]{16}\.wal$/.test(path);
 }
 
@@ -299,6 +300,7 @@ class FileOfLife implements DiskFile {
   private readonly disk: SimDisk;
   private readonly life: Life;
   private readonly inode: Inode;
+  private readonly awaited: boolean;
 
   constructor(names: DiskOfLife, disk: SimDisk, life: Life, path: string, inode: Inode) {
     this.names = names;
@@ -306,6 +308,7 @@ class FileOfLife implements DiskFile {
     this.life = life;
     this.path = path;
     this.inode = inode;
+    this.awaited = isAwaited(path);
   }
 
   sizeBytes(): Promise<number> {
@@ -319,13 +322,13 @@ class FileOfLife implements DiskFile {
   write(bytes: Uint8Array, position: number, done: (error: Error | null, written: number) => void): void {
     if (this.life.over) return;
     this.disk.begin(Operation.write, this.path, this.life);
-    this.disk.write(this.life, { path: this.path, inode: this.inode, bytes, position }, done);
+    this.disk.write(this.life, { inode: this.inode, awaited: this.awaited, bytes, position }, done);
   }
 
   sync(done: DiskDone): void {
     if (this.life.over) return;
     this.disk.begin(Operation.sync, this.path, this.life);
-    this.disk.sync(this.life, this.path, this.inode, done);
+    this.disk.sync(this.life, this.inode, this.awaited, done);
   }
 
   truncate(sizeBytes: number): Promise<void> {

@@ -133,6 +133,7 @@ describe('the command', { timeout: 60_000 }, () => {
     const code = await runCli(args, {
       print: (line) => lines.push(line),
       writeFile: (path, text) => files.set(path, text),
+      cpuMs: () => process.cpuUsage().user / 1000,
       loadWorkload: () => Promise.reject(new Error('none')),
     });
     return { code, lines, files };

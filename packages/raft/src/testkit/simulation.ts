@@ -60,7 +60,7 @@ const probeTimeoutMs = 2500;
 /** One run: a cluster under faults, then without, judged all the time. The same options give the same result. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const { seed, groups = 1, seconds = 60, workload = registerWorkload() } = options;
-  const standard = standardCheckers({ groups, workload, durabilityEveryMs: 5000 });
+  const standard = standardCheckers({ groups, workload, durabilityEveryMs: 20_000 });
   const prng = new Prng(seed ^ 0x6661_756c);
   const clients = options.clients ?? drawClients(new Prng(seed ^ 0x636c_6965));
   const world = new World({

@@ -113,9 +113,12 @@ export class World implements WorldParts {
     while (this.failure === null) {
       const event = timeline.next(untilMs);
       if (event === null) break;
-      const { life } = event;
       this.events += 1;
-      this.check(() => this.dispatch(life as Process | null, event));
+      try {
+        this.dispatch(event.life as Process | null, event);
+      } catch (cause) {
+        this.caught(cause);
+      }
       if (timeline.promisesTouched || drainAlways) await this.drain();
       if (this.inspectionWanted) await this.inspect();
     }
@@ -135,8 +138,12 @@ export class World implements WorldParts {
     try {
       act();
     } catch (cause) {
-      this.fail(cause instanceof Violation ? cause : new Violation('NoException', describe(cause), cause));
+      this.caught(cause);
     }
+  }
+
+  private caught(cause: unknown): void {
+    this.fail(cause instanceof Violation ? cause : new Violation('NoException', describe(cause), cause));
   }
 
   fail(violation: Violation): void {

@@ -29,33 +29,35 @@ interface Seen {
 export class LogChecker implements Checker {
   readonly name = 'logs';
   private readonly canons: ReadonlyMap<GroupId, Canon>;
-  private readonly before: Map<string, Before> = new Map();
+  /** By place of the machine, then by group: looked up after every event. */
+  private readonly before: (Before | undefined)[][] = [];
   /** The newest term each node had made durable, over all its lives. */
   private readonly terms: Map<string, Term> = new Map();
   private readonly leaders: Map<string, NodeId> = new Map();
-  private readonly entries: Map<number, Seen>[] = [];
+  /** Every entry ever seen in a log: by group, then term, then index. */
+  private readonly entries: Map<Term, Map<Index, Seen>>[] = [];
 
   constructor(canons: ReadonlyMap<GroupId, Canon>) {
     this.canons = canons;
   }
 
-  onDown(world: SimWorld, machine: Machine): void {
-    for (const group of world.groups) this.before.delete(keyOf(machine, group));
+  onDown(_world: SimWorld, machine: Machine): void {
+    this.before[machine.place] = [];
   }
 
   afterEvent(world: SimWorld, machine: Machine): void {
+    if (machine.process?.host == null) return;
+    const known = (this.before[machine.place] ??= []);
     for (const group of world.groups) {
       const raft = machine.raft(group);
       if (raft === null) continue;
-      const key = keyOf(machine, group);
-      const before = this.before.get(key);
+      const before = known[group];
       if (before === undefined || before.raft !== raft) this.first(world, machine, group, raft);
       else if (changed(before, raft)) this.step(world, machine, group, raft, before);
     }
   }
 
   private first(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
-    const key = keyOf(machine, group);
     const before: Before = {
       raft,
       term: 0,
@@ -68,7 +70,7 @@ export class LogChecker implements Checker {
       epoch: raft.log.epoch,
       entries: [],
     };
-    this.before.set(key, before);
+    (this.before[machine.place] ??= [])[group] = before;
     this.step(world, machine, group, raft, before);
   }
 
@@ -162,16 +164,16 @@ export class LogChecker implements Checker {
   }
 
   private matches(key: string, group: GroupId, entry: Entry, previousTerm: Term): void {
-    const name = entry.term * 0x1_0000_0000 + entry.index;
-    let seen = this.entries[group];
+    const terms = (this.entries[group] ??= new Map<Term, Map<Index, Seen>>());
+    let seen = terms.get(entry.term);
     if (seen === undefined) {
       seen = new Map();
-      this.entries[group] = seen;
+      terms.set(entry.term, seen);
     }
-    const known = seen.get(name);
+    const known = seen.get(entry.index);
     const digest = entryDigest(entry);
     if (known === undefined) {
-      seen.set(name, { digest, previousTerm });
+      seen.set(entry.index, { digest, previousTerm });
       return;
     }
     requireThat(
