@@ -79,12 +79,28 @@ const refused: readonly [string, Configuration, ConfigurationChange][] = [
   ['promoting and removing one node', withLearner, { kind: 'change', promote: [d], remove: [d] }],
   ['demoting and removing one node', three, { kind: 'change', demote: [a], remove: [a] }],
   ['demoting and adding one node', three, { kind: 'change', add: [a], demote: [a] }],
+  ['a change of no known kind', three, { kind: 'frobnicate' } as unknown as ConfigurationChange],
+  ['no change at all', three, null as unknown as ConfigurationChange],
+  ['adding what is no node id', three, { kind: 'change', add: ['' as NodeId] }],
+  ['adding a learner that is nothing', three, { kind: 'change', addLearners: [undefined as unknown as NodeId] }],
+  ['another change while joint, voters in sets', inSets(joint), { kind: 'change', add: [e] }],
 ];
 
 test.each(refused)('refused with CONFIGURATION_INVALID: %s', (_what, before, change) => {
   const error = thrownBy(() => applyConfigurationChange(deepFreeze(before), deepFreeze(change)));
   expect(error).toBeInstanceOf(NoriError);
   expect(error).toMatchObject({ code: 'CONFIGURATION_INVALID', outcome: 'notApplied' });
+});
+
+test('voters kept in sets, and parts left out, are read like lists', () => {
+  expect(applyConfigurationChange(inSets(three), { kind: 'change', add: [d] })).toEqual(joint);
+  expect(applyConfigurationChange(inSets(joint), { kind: 'leaveJoint' })).toMatchObject({ incoming: [a, b, c, d] });
+  const bare = { incoming: [a, b] } as unknown as Configuration;
+  expect(applyConfigurationChange(bare, { kind: 'change', addLearners: [c] })).toMatchObject({
+    incoming: [a, b],
+    outgoing: [],
+    learners: [c],
+  });
 });
 
 const founded = fc.subarray(ids, { minLength: 1 }).map((voters) => foundingConfiguration(members(...voters)));
@@ -197,4 +213,10 @@ function deepFreeze<T>(value: T): T {
     for (const inner of Object.values(value)) deepFreeze(inner);
   }
   return value;
+}
+
+function inSets(configuration: Configuration): Configuration {
+  const { incoming, outgoing, learners } = configuration;
+  const sets = { incoming: new Set(incoming), outgoing: new Set(outgoing), learners: new Set(learners) };
+  return { ...configuration, ...sets } as unknown as Configuration;
 }

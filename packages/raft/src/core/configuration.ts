@@ -1,5 +1,5 @@
 import { NoriError } from '../base/errors.ts';
-import type { Configuration, Member, NodeId } from './types.ts';
+import { type Configuration, isNodeId, type Member, type NodeId } from './types.ts';
 
 /**
  * One step from a configuration to the next. `change` names what shall be different; if the set of voters changes,
@@ -49,17 +49,37 @@ export function replicasOf(configuration: Configuration): readonly NodeId[] {
  * The configuration after a change. Never changes its arguments.
  *
  * @throws NoriError CONFIGURATION_INVALID when the change does not fit: already joint, nobody left to vote, a node
- *   named that is not what the change takes it for, or named twice.
+ *   named that is not what the change takes it for, or named twice; or when it is no change at all.
  */
 export function applyConfigurationChange(configuration: Configuration, change: ConfigurationChange): Configuration {
-  return change.kind === 'leaveJoint' ? leaveJoint(configuration) : enter(configuration, change);
+  const before = listed(configuration);
+  switch (change?.kind) {
+    case 'leaveJoint':
+      return leaveJoint(before);
+    case 'change':
+      return enter(before, change);
+    default:
+      throw invalid(`a change is of kind 'change' or 'leaveJoint'`);
+  }
+}
+
+/** Callers may keep their voters in sets, or leave out a part that is empty: a half that went unseen would be forgotten. */
+function listed(configuration: Configuration): Configuration {
+  const { incoming, outgoing, learners, learnersNext, members } = configuration;
+  return {
+    incoming: [...(incoming ?? [])],
+    outgoing: [...(outgoing ?? [])],
+    learners: [...(learners ?? [])],
+    learnersNext: [...(learnersNext ?? [])],
+    members: [...(members ?? [])],
+  };
 }
 
 function enter(before: Configuration, change: Extract<ConfigurationChange, { kind: 'change' }>): Configuration {
   if (isJoint(before)) throw invalid('the configuration is joint: the change in progress must finish first');
   const voters = new Set(before.incoming);
-  const learners = new Set(before.learners ?? []);
-  const members = new Map((before.members ?? []).map((member) => [member.id, member]));
+  const learners = new Set(before.learners);
+  const members = new Map(before.members.map((member) => [member.id, member]));
   const named = new Set<NodeId>();
   const nameOnce = (id: NodeId): void => {
     if (named.has(id)) throw invalid(`${id} is named twice`);
@@ -118,9 +138,9 @@ function settle(
 function leaveJoint(before: Configuration): Configuration {
   if (!isJoint(before)) throw invalid('the configuration is not joint: there is nothing to leave');
   const incoming = sortedIds(before.incoming);
-  const learners = sortedIds([...(before.learners ?? []), ...(before.learnersNext ?? [])]);
+  const learners = sortedIds([...before.learners, ...before.learnersNext]);
   const kept = new Set([...incoming, ...learners]);
-  const members = new Map((before.members ?? []).map((member) => [member.id, member]));
+  const members = new Map(before.members.map((member) => [member.id, member]));
   return { incoming, outgoing: [], learners, learnersNext: [], members: membersOf(kept, members) };
 }
 
@@ -129,7 +149,9 @@ function membersOf(ids: ReadonlySet<NodeId>, members: ReadonlyMap<NodeId, Member
 }
 
 function asMember(added: Member | NodeId): Member {
-  return typeof added === 'object' ? added : { id: added, address: '' };
+  const member = typeof added === 'object' ? added : { id: added, address: '' };
+  if (typeof member?.id !== 'string' || !isNodeId(member.id)) throw invalid(`${String(member?.id)} is no node id`);
+  return member;
 }
 
 function withKnownAddress(member: Member, known: Member | undefined): Member {

@@ -53,6 +53,17 @@ test('an empty outgoing half means "not joint"', () => {
   expect(voteResult(quorum('abc'), known({ a: true, b: true }))).toBe('won');
 });
 
+test('voters may be kept in sets, a half may be left out, and what is known may be an object', () => {
+  const sets = { incoming: new Set(half('abc')), outgoing: new Set(half('cde')) } as unknown as Quorum;
+  expect(committedIndex(sets, { a: 9, b: 9, c: 9, d: 3, e: 4 })).toBe(4);
+  expect(voteResult(sets, { a: true, c: true, d: true })).toBe('won');
+  const alone = { incoming: half('abc') } as unknown as Quorum;
+  expect(committedIndex(alone, (id) => (id === 'a' ? 3 : undefined))).toBe(0);
+  expect(voteResult(alone, known({ a: true, b: true }))).toBe('won');
+  const inherited = { incoming: [nodeId('constructor')], outgoing: [] };
+  expect(voteResult(inherited, {})).toBe('pending');
+});
+
 test('without any voters nothing holds the commit back, and there is nobody to lose an election', () => {
   expect(committedIndex(quorum(''), known({}))).toBe(Number.POSITIVE_INFINITY);
   expect(voteResult(quorum(''), known({}))).toBe('won');

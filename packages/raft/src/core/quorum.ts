@@ -1,7 +1,7 @@
 import type { Index, NodeId, Quorum } from './types.ts';
 
-/** What is known of each node: a map, or a function of the id. Missing and undefined mean "nothing yet". */
-export type PerNode<T> = ReadonlyMap<NodeId, T> | ((id: NodeId) => T | undefined);
+/** What is known of each node: a map, a plain object, or a function of the id. Missing and undefined mean "nothing yet". */
+export type PerNode<T> = ReadonlyMap<NodeId, T> | Readonly<Record<string, T>> | ((id: NodeId) => T | undefined);
 
 export type VoteResult = 'won' | 'lost' | 'pending';
 
@@ -26,19 +26,20 @@ export function isQuorum(quorum: Quorum, holds: (id: NodeId) => boolean): boolea
   return voteResult(quorum, holds) === 'won';
 }
 
-function majorityIndex(voters: Iterable<NodeId>, matchOf: PerNode<Index>): Index {
+/** A half that was left out is empty. */
+function majorityIndex(voters: Iterable<NodeId> | null | undefined, matchOf: PerNode<Index>): Index {
   const matches: Index[] = [];
-  for (const id of voters) matches.push(lookUp(matchOf, id) ?? 0);
+  for (const id of voters ?? []) matches.push(lookUp(matchOf, id) ?? 0);
   if (matches.length === 0) return Number.POSITIVE_INFINITY;
   matches.sort((a, b) => b - a);
   return matches[matches.length >> 1] as Index;
 }
 
-function majorityVote(voters: Iterable<NodeId>, votes: PerNode<boolean>): VoteResult {
+function majorityVote(voters: Iterable<NodeId> | null | undefined, votes: PerNode<boolean>): VoteResult {
   let size = 0;
   let yes = 0;
   let no = 0;
-  for (const id of voters) {
+  for (const id of voters ?? []) {
     size += 1;
     const vote = lookUp(votes, id);
     if (vote === true) yes += 1;
@@ -50,5 +51,12 @@ function majorityVote(voters: Iterable<NodeId>, votes: PerNode<boolean>): VoteRe
 }
 
 function lookUp<T>(known: PerNode<T>, id: NodeId): T | undefined {
-  return typeof known === 'function' ? known(id) : known.get(id);
+  if (typeof known === 'function') return known(id);
+  if (isMap(known)) return known.get(id);
+  return Object.hasOwn(known, id) ? known[id] : undefined;
+}
+
+/** By what it can do: a map of another realm is a map, too. */
+function isMap<T>(known: ReadonlyMap<NodeId, T> | Readonly<Record<string, T>>): known is ReadonlyMap<NodeId, T> {
+  return typeof known['get'] === 'function';
 }
