@@ -63,11 +63,15 @@ export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: numb
   output.notes.push({ kind: 'voteRequested', from: request.from, term: request.term, preVote });
   const free = preVote
     ? request.term > raft.term && !isSticky(raft, request, nowMs)
-    : raft.role === Role.follower &&
+    : (raft.role === Role.follower || raft.role === Role.preCandidate) &&
       (raft.votedFor === request.from || raft.votedFor === null) &&
       raft.leaderId === null;
   const granted = free && raft.log.isUpToDate(request);
   if (granted && !preVote) {
+    // Who only asked whether to stand has given no vote away yet (thesis 3.4), and stands back for whom it votes for.
+    if (raft.role === Role.preCandidate) {
+      becomeFollower(raft, { term: raft.term, leaderId: null, reason: 'voted for another' }, nowMs, output);
+    }
     if (raft.votedFor === null) setHardState(raft, { term: raft.term, votedFor: request.from }, output);
     raft.resetElectionDeadline(nowMs);
   }

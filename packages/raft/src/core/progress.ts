@@ -54,6 +54,11 @@ export class Progress {
     return this.inflight.length < limits.inflightMessagesMax && this.inflightBytes < limits.inflightBytesMax;
   }
 
+  /** How many bytes of entries the next append may carry. A single entry may be larger, when it travels alone. */
+  roomBytes(limits: InflightLimits): number {
+    return this.state === ProgressState.probe ? limits.inflightBytesMax : limits.inflightBytesMax - this.inflightBytes;
+  }
+
   /** Entries through `lastIndex` left. */
   sentEntries(lastIndex: Index, bytes: number): void {
     if (this.state === ProgressState.probe) {

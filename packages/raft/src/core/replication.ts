@@ -57,7 +57,10 @@ interface Follower {
 export function replicateTo(raft: RaftState, { to, progress }: Follower, nowMs: number, output: Output): void {
   const { log, options } = raft;
   while (progress.nextIndex <= log.lastIndex && progress.maySend(options)) {
-    const entries = log.slice(progress.nextIndex, options.appendBytesMax);
+    const roomBytes = progress.roomBytes(options);
+    const nextBytes = log.entryAt(progress.nextIndex).payload.length + entryOverheadBytes;
+    if (nextBytes > roomBytes && progress.inflightMessages > 0) return;
+    const entries = log.slice(progress.nextIndex, Math.min(options.appendBytesMax, roomBytes));
     sendAppend(raft, { to, progress }, entries, nowMs, output);
     let bytes = 0;
     for (const item of entries) bytes += item.payload.length + entryOverheadBytes;

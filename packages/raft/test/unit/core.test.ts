@@ -248,3 +248,38 @@ test('a late receipt says nothing of an entry that was dropped since and has com
   core.step(receipt as never);
   expect(core.raft.log.persistedIndex).toBe(0);
 });
+
+test('one batch larger than the limit in bytes is sent in parts, as the follower acknowledges them', () => {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'], options: { inflightBytesMax: 1_000 } });
+  node.lead();
+  node.ack('n2');
+  const payloads = Array.from({ length: 40 }, () => new Uint8Array(100));
+  let unacknowledged = appendsTo('n2', node.propose(...payloads));
+  let last = 0;
+  for (let rounds = 0; unacknowledged.length > 0; rounds += 1) {
+    expect(rounds).toBeLessThan(100);
+    const entries = unacknowledged.flatMap((message) => message.entries);
+    expect(entries.reduce((sum, { payload }) => sum + payload.length + 32, 0)).toBeLessThanOrEqual(1_000);
+    last = entries.at(-1)?.index ?? last;
+    unacknowledged = appendsTo('n2', node.ack('n2', { matchIndex: last })).filter(
+      ({ entries: more }) => more.length > 0,
+    );
+  }
+  expect(last).toBe(41);
+  // An entry larger than the limit travels alone.
+  expect(appendsTo('n2', node.propose(new Uint8Array(5_000), new Uint8Array(1)))).toMatchObject([
+    { entries: [{ index: 42 }] },
+  ]);
+});
+
+test('a pre-candidate has given no vote away: it votes for a candidate of its term, and stands back', () => {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'], term: 5 });
+  node.step({ kind: InputKind.campaign });
+  expect(node.raft.role).toBe(Role.preCandidate);
+  const vote = { from: n2, to: n1, term: 5, lastIndex: 0, lastTerm: 0, commit: 0, transfer: false, releasedTerm: 0 };
+  node.receive({ kind: MessageKind.vote, ...vote });
+  expect(node.output.messagesAfterPersist).toMatchObject([{ kind: MessageKind.voteReply, granted: true }]);
+  expect(node.output.hardState).toMatchObject({ term: 5, votedFor: n2 });
+  node.receive(voteReply({ from: 'n3', to: 'n1', term: 6, pre: true }));
+  expect(node.raft).toMatchObject({ role: Role.follower, term: 5 });
+});
