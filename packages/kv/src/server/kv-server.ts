@@ -89,7 +89,7 @@ export class KvServer implements NodeContext {
     this.#logger = options.logger;
     this.#options = options;
     this.#resp = new RespServer(this);
-    this.#http = new HttpServer(createHttpApp(this).fetch);
+    this.#http = new HttpServer(createHttpApp(this).fetch, settings.keyBytesMax);
   }
 
   /** Null while the host is still reading its log. */
