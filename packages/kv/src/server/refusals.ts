@@ -2,8 +2,9 @@ import type { HostPeerStatus, NoriError } from 'nori-raft';
 import type { Logger } from './logger.ts';
 
 /**
- * What to do when peers refuse this node. A wiped or copied disk is a reason to stop, since the node could never take
- * part; but one peer may be the one that is wrong, so a node that a quorum has accepted in this run only says so.
+ * What to do when peers refuse this node. A wiped disk is a reason to stop, since the node could never take part; but
+ * one peer may be the one that is wrong, so a node that a quorum has accepted in this run only says so. (An old copy of
+ * a disk does not come here: its host stops by itself.)
  */
 export class Refusals {
   readonly #memberCount: number;
@@ -26,7 +27,7 @@ export class Refusals {
         `${peer} refuses this node: ${error.message}`,
       );
     }
-    if (error.code !== 'DISK_REPLACED' && error.code !== 'STALE_INCARNATION') return;
+    if (error.code !== 'DISK_REPLACED') return;
     const accepting = 1 + peers.filter((other) => other.connected && other.refusal === null).length;
     if (accepting * 2 <= this.#memberCount) this.#fatal(error);
   }

@@ -247,13 +247,13 @@ export class Host {
 
   isLeader(group: GroupId): boolean {
     const { halted, raft } = this.groups.known(group);
-    return halted === null && raft.role === Role.leader;
+    return this.state === 'running' && halted === null && raft.role === Role.leader;
   }
 
   /** Who leads the group, as far as this node knows. */
   leader(group: GroupId): NodeId | null {
     const { halted, raft } = this.groups.known(group);
-    return halted === null ? raft.leaderId : null;
+    return this.state === 'running' && halted === null ? raft.leaderId : null;
   }
 
   /**
@@ -329,13 +329,15 @@ export class Host {
     this.narrator.tell({ scope: 'Storage', event: { type: full ? 'DiskFull' : 'DiskRoom' } });
   }
 
-  /** A disk that failed once is never trusted again: the host stops at once and says why. */
+  /** A disk that failed once, or is an old copy, is never trusted again: the host stops at once and says why. */
   private fail(error: NoriError): void {
     if (this.state !== 'running') return;
     this.state = 'failed';
     this.failure = error;
     this.narrator.logger?.error({ err: error, remedy: error.remedy }, `the host stops: ${error.message}`);
-    this.narrator.tell({ scope: 'Storage', event: { type: 'DiskFailed', message: error.message } });
+    if (error.code !== 'STALE_INCARNATION') {
+      this.narrator.tell({ scope: 'Storage', event: { type: 'DiskFailed', message: error.message } });
+    }
     this.stopActing(error);
     void this.closePort();
     this.onFailed?.(error);

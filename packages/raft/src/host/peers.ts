@@ -112,7 +112,18 @@ export class Peers {
       scope: 'Peer',
       event: { type: 'PeerRefused', peer, code: error.code, message: error.message },
     });
-    this.parts.onRefused(peer, error);
+    if (error.code === 'STALE_INCARNATION') void this.condemn(error);
+    else this.parts.onRefused(peer, error);
+  }
+
+  /** One peer that knows a later life of this disk is proof enough: whatever the others say, this one has forgotten votes. */
+  private async condemn(error: NoriError): Promise<void> {
+    try {
+      await this.parts.directory.condemn(error.message);
+      this.parts.fail(error);
+    } catch (cause) {
+      this.parts.fail(notWritten(cause));
+    }
   }
 
   status(): HostPeerStatus[] {
@@ -128,5 +139,5 @@ export class Peers {
 
 function notWritten(cause: unknown): NoriError {
   const code = cause instanceof NoriError && cause.code === 'DISK_FULL' ? 'DISK_FULL' : 'DISK_FAILED';
-  return new NoriError(code, { message: 'the identity of a peer could not be written down', cause });
+  return new NoriError(code, { message: 'what a peer said of its identity or ours could not be written down', cause });
 }

@@ -143,6 +143,17 @@ describe('a directory is refused', () => {
     await expect(open(disk)).rejects.toMatchObject({ code: 'WAL_DAMAGED' });
   });
 
+  test('one that was refused as an old copy, for good: STALE_INCARNATION', async () => {
+    const disk = new MemoryDisk();
+    const directory = await open(disk);
+    await directory.condemn('n2 has seen a later life');
+    await directory.close();
+    disk.powerCut(new Prng(1));
+    const lock = new FreeLock();
+    await expect(open(disk, { lock })).rejects.toMatchObject({ code: 'STALE_INCARNATION' });
+    expect(lock.held).toBe(0);
+  });
+
   test('a second opening while the first is held: DATA_DIR_LOCKED', async () => {
     const disk = new MemoryDisk();
     const lock = new FreeLock();

@@ -1,4 +1,5 @@
 import { NoriError } from '../base/errors.ts';
+import { utf8 } from '../base/text.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import { decodeIdentity, type DirectoryIdentity, encodeIdentity } from '../codec/identity.ts';
 import type { NodeId } from '../core/types.ts';
@@ -9,6 +10,7 @@ import { codeOf, damaged, diskFailed, isNoSpace, isSegmentName } from './segment
 
 const identityName = 'identity';
 const freshName = 'identity.new';
+const refusedName = 'refused';
 
 export interface DataDirectoryOptions {
   readonly disk: Disk;
@@ -50,7 +52,7 @@ export class DataDirectory {
   /**
    * Locks the directory, then begins a new life in it: when this resolves, its incarnation is durable and higher than
    * any before. @throws NoriError DATA_DIR_LOCKED | DATA_DIR_UNUSABLE | DATA_DIR_EMPTY | DATA_DIR_FOREIGN |
-   * FORMAT_TOO_NEW | WAL_DAMAGED | DISK_FULL | DISK_FAILED
+   * STALE_INCARNATION | FORMAT_TOO_NEW | WAL_DAMAGED | DISK_FULL | DISK_FAILED
    */
   static async open(options: DataDirectoryOptions): Promise<DataDirectory> {
     const { disk, directory, lock } = options;
@@ -61,6 +63,7 @@ export class DataDirectory {
     }
     const held = await lock.acquire(directory);
     try {
+      await assertNotCondemned(disk, directory);
       const known = await readIdentity(disk, directory);
       const identity = known === null ? await found(options) : await again(options, known);
       const opened = new DataDirectory(options, held, identity);
@@ -116,6 +119,25 @@ export class DataDirectory {
     return this.change((identity) => ({ ...identity, founded: true }));
   }
 
+  /**
+   * Marks the directory as an old copy: no life begins in it any more. Every start raises the counter, so without the
+   * mark a copy that is started again and again would pass for the newest at last.
+   */
+  async condemn(why: string): Promise<void> {
+    try {
+      const file = await this.disk.open(`${this.path}/${refusedName}`, { create: true });
+      try {
+        await writeOf(file, utf8(`${why}\n`), 0);
+        await syncOf(file);
+      } finally {
+        await file.close();
+      }
+      await this.disk.syncDirectory(this.path);
+    } catch (error) {
+      throw explain(this.path, error);
+    }
+  }
+
   /** Lets go of the lock once what is being written is. */
   async close(): Promise<void> {
     await this.writing.catch(() => undefined);
@@ -156,6 +178,14 @@ export class DataDirectory {
 /** Where the log of a data directory is. */
 export function walDirectory(directory: string): string {
   return `${directory}/wal`;
+}
+
+/** The name alone is the mark: its words may have met a full volume. */
+async function assertNotCondemned(disk: Disk, directory: string): Promise<void> {
+  if (!(await disk.list(directory)).includes(refusedName)) return;
+  throw new NoriError('STALE_INCARNATION', {
+    message: `${directory} was refused as an old copy, as the file ${directory}/${refusedName} says`,
+  });
 }
 
 async function readIdentity(disk: Disk, directory: string): Promise<DirectoryIdentity | null> {

@@ -68,7 +68,7 @@ class LifeClock implements Clock {
 /** One machine of the world: its disk outlives the hosts that run on it. */
 export class Machine {
   readonly id: string;
-  readonly disk = new MemoryDisk();
+  disk = new MemoryDisk();
   readonly ledgers = new Map<number, Ledger>();
   /** How long an fdatasync takes. */
   syncMs = 0;

@@ -164,3 +164,40 @@ test('a node that restarts is known by its attributes of now', async () => {
   expect(attributes()).toEqual({ resp: 'elsewhere:6379' });
   await world.close();
 });
+
+test('an old copy of a disk is refused however often it is started, also by peers that were away meanwhile', async () => {
+  const world = await HostWorld.elected();
+  const [a, b, c] = world.machines as [Machine, Machine, Machine];
+  world.crash(a);
+  const copy = a.disk.clone();
+  await world.start(a);
+  await world.run(2000);
+  world.crash(c); // knows only the first two lives
+  world.crash(a);
+  await world.start(a);
+  await world.until(() => world.leader() !== null);
+  await world.settled(world.leading().host.execute(1, bytes('x')));
+  world.crash(a);
+  a.disk = copy;
+  await world.start(c);
+  await world.start(a);
+  await world.until(() => a.host.status().state === 'failed');
+  expect(a.host.status().failure).toMatch(/incarnation 2/);
+  for (let again = 0; again < 4; again += 1) {
+    world.crash(a);
+    expect(await world.failure(world.start(a))).toMatchObject({ code: 'STALE_INCARNATION' });
+  }
+  await world.until(() => world.leader() !== null);
+  expect([b, c]).toContain(world.leading());
+  expect((await world.settled(world.leading().host.read(1, bytes('')))).result).toEqual(bytes('1'));
+  await world.close();
+});
+
+test('a closed host leads nothing and knows no leader', async () => {
+  const world = await HostWorld.elected({ hosts: 1 });
+  const { host } = first(world);
+  await world.settled(host.close());
+  expect(host.isLeader(1)).toBe(false);
+  expect(host.leader(1)).toBeNull();
+  await world.close();
+});
