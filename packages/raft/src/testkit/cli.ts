@@ -1,11 +1,17 @@
 import { campaign, shapeOf } from './campaign.ts';
+import { type FailureFiles, replayCase, writeFailure } from './cli-failure.ts';
+import { historyLines } from './history/history-lines.ts';
+import { registerWorkload } from './register-workload.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
+import { Recorder } from './story/recorder.ts';
+import { encodeTrace, traceOf } from './story/trace.ts';
 import type { Workload } from './workload.ts';
 
 /** What the command line needs of its process. */
 export interface CliIo {
   print(line: string): void;
   writeFile(path: string, text: string): void;
+  readFile(path: string): string;
   /** Processor time this process has used, in ms. */
   cpuMs(): number;
   /** A module whose default export makes a Workload. */
@@ -23,6 +29,10 @@ interface Arguments {
   readonly trace: string | null;
   readonly workload: string | null;
   readonly twice: boolean;
+  readonly history: string | null;
+  readonly replay: string | null;
+  readonly out: string;
+  readonly shrink: boolean;
   readonly calm: boolean;
 }
 
@@ -37,6 +47,10 @@ export const usage: string = `npm run sim -- [options]
   --seconds N       simulated seconds of faults in each run (default 60)
   --twice           run every seed twice and compare the hashes
   --calm            no faults and a moderate load, about 20 calls a second: for the speed alone
+  --history FILE    with --seed: write what clients did, for nori-kv check-history
+  --replay FILE     run a case that a failure left behind; with --trace, write its trace
+  --out DIR         where cases, stories and traces of failures go (default: here)
+  --no-shrink       leave a failing run as it was drawn
   --workload FILE   a module whose default export makes a Workload (default: registers)`;
 
 /** Runs the command; the exit code says whether every promise held. */
@@ -48,6 +62,9 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
     return parsed === '' ? 0 : 2;
   }
   const makeWorkload = parsed.workload === null ? null : await io.loadWorkload(parsed.workload);
+  if (parsed.replay !== null) {
+    return replayCase({ path: parsed.replay, trace: parsed.trace, makeWorkload: makeWorkload ?? registerWorkload }, io);
+  }
   return parsed.seed === null ? runMany(parsed, makeWorkload, io) : runOne(parsed, parsed.seed, makeWorkload, io);
 }
 
@@ -57,22 +74,39 @@ async function runOne(
   makeWorkload: (() => Workload) | null,
   io: CliIo,
 ): Promise<number> {
-  const options = { ...shapeOf(seed), ...shapeFrom(parsed), ...workloadFrom(makeWorkload), seed };
-  const result = await simulate({ ...options, traced: parsed.trace !== null });
-  if (parsed.trace !== null) io.writeFile(parsed.trace, traceOf(result));
-  const startMs = io.cpuMs();
-  const again = await simulate({ ...options, ...workloadFrom(makeWorkload) });
-  io.print(`seed ${seed}: ${options.nodes} nodes, ${options.groups} groups, ${result.schedule.length} faults`);
+  const shape = { ...shapeOf(seed), ...shapeFrom(parsed) };
+  const workload = (makeWorkload ?? registerWorkload)();
+  const traced = parsed.trace !== null;
+  const result = await simulate({
+    ...shape,
+    seed,
+    workload,
+    ...(traced ? { traced, witness: new Recorder() } : {}),
+  });
+  if (parsed.trace !== null) io.writeFile(parsed.trace, encodeTrace(traceOf(result, { ...shape, workload })));
+  if (parsed.history !== null) {
+    const lines = historyLines(workload, result.operations);
+    if (lines === null) io.print(`the workload ${workload.name} has no words for histories`);
+    else io.writeFile(parsed.history, lines);
+  }
+  const startCpuMs = io.cpuMs();
+  const again = await simulate({ ...shape, ...workloadFrom(makeWorkload), seed });
+  const cpuMs = io.cpuMs() - startCpuMs;
+  io.print(`seed ${seed}: ${shape.nodes} nodes, ${shape.groups} groups, ${result.schedule.length} faults`);
   io.print(`hash ${result.hash}`);
   sayCoverage(result.sights, io);
-  saySpeed(again, io.cpuMs() - startMs, io);
+  saySpeed(again, cpuMs, io);
   if (result.hash !== again.hash) io.print(`not deterministic: the second run gave hash ${again.hash}`);
-  if (result.violation !== null) sayFailure(seed, parsed, result.violation.message, io);
+  if (result.violation !== null) await sayFailure(result, parsed, makeWorkload, io);
   return result.violation === null && result.hash === again.hash ? 0 : 1;
 }
 
+/** Cutting one down takes up to half a minute. */
+const shrunkMax = 3;
+
 async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null, io: CliIo): Promise<number> {
-  const startMs = io.cpuMs();
+  const failing: SimulationResult[] = [];
+  const startCpuMs = io.cpuMs();
   const result = await campaign({
     ...shapeFrom(parsed),
     ...workloadFrom(makeWorkload),
@@ -80,23 +114,25 @@ async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null,
     seeds: parsed.minutes === null ? parsed.seeds : Number.MAX_SAFE_INTEGER,
     ...(parsed.minutes === null ? {} : { minutes: parsed.minutes }),
     twice: parsed.twice,
-    onResult: ({ seed, violation }, done) => {
-      if (violation !== null) sayFailure(seed, parsed, violation.message, io);
+    onResult: (one, done) => {
+      const { seed, violation } = one;
+      if (violation !== null && failing.length < shrunkMax) failing.push(one);
+      if (violation !== null) sayBroken(seed, parsed, violation.message, io);
       else if (done % 100 === 0) io.print(`${done} seeds`);
     },
   });
+  const cpuMs = io.cpuMs() - startCpuMs;
+  for (const one of failing) await sayFailure(one, parsed, makeWorkload, io);
   sayCoverage(result.sights, io);
   io.print(`${result.seeds} seeds, ${result.failures.length} failed, ${result.acknowledged} calls acknowledged`);
-  saySpeed(result, (io.cpuMs() - startMs) / (parsed.twice ? 2 : 1), io);
+  saySpeed(result, cpuMs, io);
   for (const { seed, message } of result.failures) {
-    if (message.startsWith('Determinism')) sayFailure(seed, parsed, message, io);
+    if (message.startsWith('Determinism')) sayBroken(seed, parsed, message, io);
   }
-  const missing = parsed.calm ? [] : result.missing;
-  for (const sight of missing) io.print(`never happened: ${sight}`);
-  return result.failures.length === 0 && missing.length === 0 ? 0 : 1;
+  for (const sight of result.missing) io.print(`never happened: ${sight}`);
+  return result.failures.length === 0 && result.missing.length === 0 ? 0 : 1;
 }
 
-/** Real time is shared with whatever else runs on the machine; processor time is this run's own. */
 function saySpeed(
   result: { readonly simulatedMs: number; readonly realMs: number; readonly events: number },
   cpuMs: number,
@@ -112,7 +148,7 @@ function sayCoverage(sights: ReadonlyMap<string, number>, io: CliIo): void {
   for (const [sight, times] of [...sights].sort(byName)) io.print(`  ${String(times).padStart(9)}  ${sight}`);
 }
 
-function sayFailure(seed: number, parsed: Arguments, message: string, io: CliIo): void {
+function sayBroken(seed: number, parsed: Arguments, message: string, io: CliIo): void {
   io.print(`seed ${seed} failed: ${message}`);
   const shape = Object.entries({ nodes: parsed.nodes, groups: parsed.groups, workload: parsed.workload })
     .flatMap(([name, value]) => (value === null ? [] : [` --${name} ${value}`]))
@@ -125,10 +161,15 @@ function sayFailure(seed: number, parsed: Arguments, message: string, io: CliIo)
 const byName = ([left]: readonly [string, number], [right]: readonly [string, number]): number =>
   left < right ? -1 : 1;
 
-function traceOf(result: SimulationResult): string {
-  const { seed, hash, violation, schedule, trace } = result;
-  const failure = violation === null ? null : { promise: violation.promise, message: violation.message };
-  return JSON.stringify({ version: 1, seed, hash, violation: failure, schedule, lines: trace }, null, 1);
+async function sayFailure(
+  result: SimulationResult,
+  parsed: Arguments,
+  makeWorkload: (() => Workload) | null,
+  io: CliIo,
+): Promise<void> {
+  const files: FailureFiles = { out: parsed.out, workload: parsed.workload, shrink: parsed.shrink };
+  const shape = { ...shapeOf(result.seed), ...shapeFrom(parsed), seconds: parsed.seconds };
+  await writeFailure(result, { shape, makeWorkload: makeWorkload ?? registerWorkload, files }, io);
 }
 
 function workloadFrom(makeWorkload: (() => Workload) | null): { readonly workload?: Workload } {
@@ -146,7 +187,8 @@ function shapeFrom(parsed: Arguments): Pick<SimulationOptions, 'nodes' | 'groups
 
 const defaultSeconds = 60;
 const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'nodes', 'groups', 'seconds']);
-const texts = new Set(['trace', 'workload']);
+const texts = new Set(['trace', 'workload', 'history', 'replay', 'out']);
+const flags = new Set(['twice', 'calm', 'no-shrink']);
 
 /** The arguments, or what is wrong with them; empty when help was asked for. */
 function parse(args: readonly string[]): Arguments | string {
@@ -154,7 +196,7 @@ function parse(args: readonly string[]): Arguments | string {
   for (let at = 0; at < args.length; at += 1) {
     const name = (args[at] as string).replace(/^--/, '');
     if (name === 'help' || name === '-h') return '';
-    if (name === 'twice' || name === 'calm') given.set(name, '');
+    if (flags.has(name)) given.set(name, '');
     else if (numbers.has(name) || texts.has(name)) {
       at += 1;
       const value = args[at];
@@ -175,6 +217,10 @@ function parse(args: readonly string[]): Arguments | string {
     trace: given.get('trace') ?? null,
     workload: given.get('workload') ?? null,
     twice: given.has('twice'),
+    history: given.get('history') ?? null,
+    replay: given.get('replay') ?? null,
+    out: given.get('out') ?? '.',
+    shrink: !given.has('no-shrink'),
     calm: given.has('calm'),
   };
 }

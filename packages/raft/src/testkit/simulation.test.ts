@@ -134,6 +134,7 @@ describe('the command', { timeout: 60_000 }, () => {
       print: (line) => lines.push(line),
       writeFile: (path, text) => files.set(path, text),
       cpuMs: () => process.cpuUsage().user / 1000,
+      readFile: (path) => files.get(path) ?? '',
       loadWorkload: () => Promise.reject(new Error('none')),
     });
     return { code, lines, files };
@@ -145,9 +146,9 @@ describe('the command', { timeout: 60_000 }, () => {
     expect(lines.some((line) => /^hash [0-9a-f]{16}$/.test(line))).toBe(true);
     expect(lines.some((line) => /^\d+ times faster than real time$/.test(line))).toBe(true);
     expect(lines.some((line) => /^\d+ events per second$/.test(line))).toBe(true);
-    const trace = JSON.parse(files.get('trace.json') ?? '') as { seed: number; lines: unknown[] };
+    const trace = JSON.parse(files.get('trace.json') ?? '') as { seed: number; events: unknown[] };
     expect(trace.seed).toBe(3);
-    expect(trace.lines.length).toBeGreaterThan(100);
+    expect(trace.events.length).toBeGreaterThan(100);
   });
 
   test('says what is wrong with its arguments', async () => {
