@@ -23,9 +23,9 @@ async function clusterOf(program?: string): Promise<TestCluster> {
   return cluster;
 }
 
-function recorderOn(cluster: TestCluster): HistoryRecorder {
+function recorderOn(cluster: TestCluster, load = { clients: 16, keys: 5 }): HistoryRecorder {
   const ports = cluster.ids.map((id) => cluster.respPort(id));
-  return new HistoryRecorder({ clients: 16, ports, keys: 5, patienceMs: 3000 });
+  return new HistoryRecorder({ ...load, ports, patienceMs: 3000 });
 }
 
 type Report = HistoryReport<RegisterCommand, RegisterResult>;
@@ -108,21 +108,21 @@ describe('histories of three real processes', () => {
         from: "if (options.consistency === 'stale') {",
         to: 'if (true) {',
       },
+      // On one idle machine replicas are hardly ever apart: this keeps each a little behind, at times of its own.
+      {
+        file: 'packages/raft/dist/host/applier.js',
+        from: 'this.log.applied < this.log.commit;',
+        to: 'this.log.applied < this.log.commit && (Date.now() + process.pid * 61) % 400 < 250;',
+      },
     ]);
     onTestFinished(() => rmSync(broken.directory, { recursive: true, force: true }));
     const cluster = await clusterOf(broken.program);
-    const recorder = recorderOn(cluster);
-    // A node that was paused finds its clients' reads in its sockets, and what it missed beside them.
-    for (const id of cluster.ids) {
-      await sleep(500);
-      cluster.process(id).signal('SIGSTOP');
-      await sleep(1000);
-      cluster.process(id).signal('SIGCONT');
-    }
-    await sleep(1000);
+    // Few calls on many keys: what is wrong everywhere is hard to cut down.
+    const recorder = recorderOn(cluster, { clients: 6, keys: 12 });
+    await sleep(4000);
     await recorder.stop();
 
-    expect(recorder.counts.ok).toBeGreaterThan(500);
+    expect(recorder.counts.ok).toBeGreaterThan(100);
     const report = judge(recorder);
     console.log('recorded', recorder.counts, `\n${windowsOf(report)}`);
     expect(report.verdict).toBe('illegal');

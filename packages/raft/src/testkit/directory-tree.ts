@@ -117,6 +117,11 @@ export class DirectoryTree {
     return files;
   }
 
+  /** The file a power cut would leave under this path, at worst. */
+  durableInode(path: string): Inode | undefined {
+    return this.durable.get(path) ?? undefined;
+  }
+
   private change(change: Change): void {
     apply(this.names, change);
     this.pending.push(change);

@@ -92,22 +92,24 @@ export class SimDisk {
     return new DiskOfLife(this, life);
   }
 
-  /** The process died: each call under way had its effect, a part of it, or none. What was written stays cached. */
-  processDied(): void {
+  /** The process died: each call under way had its effect, a part of it, or none. What was written stays cached. True when a write was cut short. */
+  processDied(): boolean {
+    let cutShort = false;
     for (const { inode, bytes, position } of this.writes) {
       const part = pick(this.prng, [0, this.prng.between(0, bytes.length), bytes.length]);
       if (part > 0) inode.write(bytes.subarray(0, part), position);
+      cutShort ||= part > 0 && part < bytes.length;
     }
     for (const { inode, sectors } of this.syncs) if (chance(this.prng, 0.5)) inode.keep(sectors);
     this.writes.clear();
     this.syncs.clear();
+    return cutShort;
   }
 
   /** Power is gone: what was not synced survives in part. True when that tore a file. */
   powerCut(): boolean {
-    this.processDied();
+    let torn = this.processDied();
     const survival = pick(this.prng, [0, 0.5, 0.9, 1]);
-    let torn = false;
     const inodes = new Set<Inode>();
     for (const path of this.tree.paths) inodes.add(this.tree.inode(path) as Inode);
     for (const [, inode] of this.tree.durableFiles) inodes.add(inode);

@@ -24,7 +24,6 @@ export const campaignSights: readonly string[] = [
   'write CLIENT_TIMEOUT',
   'answer after its client had left',
   'transfer succeeded',
-  'transfer failed',
   'orderly stop',
   'crash at a completion',
   'crash during recovery',
@@ -44,6 +43,7 @@ export const campaignSights: readonly string[] = [
 
 /** What only longer campaigns must have seen too. */
 export const longCampaignSights: readonly string[] = [
+  'transfer failed',
   'fault wipe',
   'fault bitFlip',
   'damaged disk refused',

@@ -1,4 +1,12 @@
-import { type Entry, EntryKind, type GroupId, type Index, type Term } from '../../core/types.ts';
+import {
+  type Configuration,
+  type Entry,
+  EntryKind,
+  type GroupId,
+  type Index,
+  type NodeId,
+  type Term,
+} from '../../core/types.ts';
 import { digestOf } from '../hash.ts';
 import { operationIdOf } from '../operation.ts';
 import { requireThat } from '../violation.ts';
@@ -22,6 +30,8 @@ export class Canon {
   readonly onCommitted: ((committed: CanonEntry) => void)[] = [];
   /** Index 0 is not used. */
   private readonly entries: (CanonEntry | null)[] = [null];
+  /** The last one committed. */
+  private configuration: Configuration | null = null;
 
   constructor(group: GroupId) {
     this.group = group;
@@ -53,6 +63,13 @@ export class Canon {
       'CanonicalCommit',
       () => `group ${this.group}: ${node} committed ${entry.index} before ${this.entries.length}`,
     );
+    const before = this.entries[entry.index - 1]?.entry;
+    requireThat(
+      before === undefined || (before.timeMs <= entry.timeMs && before.term <= entry.term),
+      'LogTime',
+      () => `group ${this.group}: time or term goes back from ${entry.index - 1} to ${entry.index}`,
+    );
+    this.configured(entry);
     const operation = entry.kind === EntryKind.command ? operationIdOf(entry.payload) : 0;
     const committed = {
       index: entry.index,
@@ -66,6 +83,35 @@ export class Canon {
     this.entries.push(committed);
     for (const hear of this.onCommitted) hear(committed);
   }
+
+  private configured({ index, configuration }: Entry): void {
+    if (configuration === null) return;
+    const before = this.configuration;
+    requireThat(
+      before === null || legalStep(before, configuration),
+      'ConfigSafety',
+      () => `group ${this.group}: the configuration of ${index} does not follow the one before it`,
+    );
+    this.configuration = configuration;
+  }
+}
+
+/** Whether any majority of the one meets any majority of the other, by counting: one voter more or less, or through a joint configuration. */
+function legalStep(from: Configuration, to: Configuration): boolean {
+  const joins = to.outgoing.length > 0 && same(to.outgoing, from.incoming);
+  const leaves = from.outgoing.length > 0 && to.outgoing.length === 0 && same(to.incoming, from.incoming);
+  if (from.outgoing.length > 0) return leaves;
+  return joins || (to.outgoing.length === 0 && differences(from.incoming, to.incoming) <= 1);
+}
+
+function differences(one: readonly NodeId[], other: readonly NodeId[]): number {
+  const missing = (from: readonly NodeId[], where: readonly NodeId[]): number =>
+    from.filter((id) => !where.includes(id)).length;
+  return missing(one, other) + missing(other, one);
+}
+
+function same(one: readonly NodeId[], other: readonly NodeId[]): boolean {
+  return differences(one, other) === 0;
 }
 
 export function entryDigest(entry: Entry): number {

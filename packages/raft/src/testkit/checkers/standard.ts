@@ -2,10 +2,18 @@ import type { GroupId } from '../../core/types.ts';
 import type { Checker } from '../checker.ts';
 import type { Model, Workload } from '../workload.ts';
 import { ApplyChecker } from './apply-checker.ts';
+import { BoundsChecker } from './bounds-checker.ts';
 import { Canon } from './canon.ts';
 import { ClientChecker } from './client-checker.ts';
+import { CommitChecker } from './commit-checker.ts';
 import { DurabilityChecker } from './durability-checker.ts';
+import { DurableViews } from './durable-view.ts';
 import { LogChecker } from './log-checker.ts';
+import { RestartChecker } from './restart-checker.ts';
+import { WireChecker } from './wire-checker.ts';
+
+/** How often queues are measured, in simulated time. */
+const boundsEveryMs = 100;
 
 export interface StandardCheckers {
   readonly checkers: readonly Checker[];
@@ -26,9 +34,14 @@ export function standardCheckers(options: {
     const model = options.workload.model?.();
     if (model !== undefined) models.set(group, model);
   }
+  const views = new DurableViews();
   const checkers = [
     new LogChecker(canons),
-    new ApplyChecker(),
+    new WireChecker(views),
+    new CommitChecker(views),
+    new RestartChecker(views),
+    new BoundsChecker(boundsEveryMs),
+    new ApplyChecker(canons),
     new ClientChecker(canons, models),
     new DurabilityChecker(canons, options.durabilityEveryMs),
   ];

@@ -1,0 +1,55 @@
+/** One edit of a source file. The text must be there exactly once, so that a control never rots unnoticed. */
+export interface Edit {
+  readonly file: string;
+  readonly replace: string;
+  readonly by: string;
+}
+
+/** What the cluster is put through, beside what the seed draws. All of it travels to another process as JSON. */
+export interface Ordeal {
+  /** Default: drawn from the seed, as in any campaign. */
+  readonly nodes?: number;
+  readonly groups?: number;
+  /** Default 60. */
+  readonly seconds?: number;
+  /** Per simulated minute, instead of those drawn from the seed. */
+  readonly faults?: Readonly<Record<string, number>>;
+  /** Exactly these, each of them steady. */
+  readonly schedule?: readonly { readonly kind: string; readonly atMs: number; readonly forMs: number }[];
+  readonly clients?: { readonly count?: number; readonly thinkMsMax?: number; readonly timeoutMs?: number };
+  readonly host?: Readonly<Record<string, unknown>>;
+  /** What must go well while a steady fault lasts (SteadyChecker). */
+  readonly steady?: {
+    readonly fromMs: number;
+    readonly toMs: number;
+    readonly electionsMax: number;
+    readonly silenceMsMax: number;
+  };
+}
+
+/** A rule of the library, broken on purpose: within so many seeds the simulator must say so. */
+export interface Control {
+  readonly name: string;
+  /** The bug, in a sentence. */
+  readonly bug: string;
+  readonly edits: readonly Edit[];
+  /** At most so many seeds, from the first on. */
+  readonly seeds: number;
+  /** The promises that are found broken. */
+  readonly caughtBy: RegExp;
+  readonly ordeal?: Ordeal;
+  /** Found in so few seeds that every test run can afford it. */
+  readonly fast?: boolean;
+}
+
+/** A mutation nobody can be expected to catch, and why. */
+export interface Uncaught {
+  readonly name: string;
+  readonly bug: string;
+  readonly edits: readonly Edit[];
+  readonly reason: string;
+}
+
+export function edit(file: string, replace: string, by: string): Edit {
+  return { file, replace, by };
+}

@@ -1,0 +1,12 @@
+import type { Control } from './control.ts';
+import { electionControls, officeControls, replicationControls } from './core-controls.ts';
+import { hostControls } from './host-controls.ts';
+import { storageControls } from './storage-controls.ts';
+
+export const controls: readonly Control[] = [
+  ...electionControls,
+  ...replicationControls,
+  ...officeControls,
+  ...storageControls,
+  ...hostControls,
+];
