@@ -5,6 +5,7 @@ import { wrongArity } from '../commands/errors.ts';
 import { errorResult, okResult, type Result } from '../resp/result.ts';
 import type { Handler } from './handler.ts';
 import * as keyWrites from './key-writes.ts';
+import { LimboCheck } from './limbo.ts';
 import * as reads from './reads.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
 import { Store } from './store.ts';
@@ -86,6 +87,7 @@ const writes = operations('write', writeHandlers);
 export class KvStateMachine implements StateMachine {
   #store = new Store();
   readonly #reads: readonly (Operation | undefined)[];
+  readonly #limbo = new LimboCheck();
 
   constructor(options: { /** Picks RANDOMKEY's answer, nothing else. */ readonly random?: () => number } = {}) {
     this.#reads = operations('read', readHandlers(options.random ?? Math.random));
@@ -103,6 +105,11 @@ export class KvStateMachine implements StateMachine {
 
   query(query: Uint8Array): Uint8Array {
     return this.#execute(this.#reads, query);
+  }
+
+  /** Per key for reads that name their keys; scans, counts and the like conflict with any entry. */
+  conflicts(query: Uint8Array, entries: readonly AppliedEntry[]): boolean {
+    return this.#limbo.conflicts(this.#store, query, entries);
   }
 
   snapshot(): AsyncIterable<Uint8Array> {

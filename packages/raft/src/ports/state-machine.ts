@@ -19,6 +19,17 @@ export interface StateMachine {
   apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]>;
   /** Answers from the state applied so far, without changing it. */
   query(query: Uint8Array): Uint8Array;
+  /**
+   * May the answer to `query` depend on whether `entries` are applied? A leader whose term is young does not know yet
+   * which of its uncommitted entries an earlier leader committed; it may answer what does not depend on them.
+   * `entries` follow the state applied so far, oldest first; those that only carry time have an empty
+   * command. When it says false, the answer must be the same before any prefix of them is applied and after: look at
+   * what each command may write, whether or not its condition holds, and at what its time may expire. When in doubt
+   * say true: the read then waits or fails retryably. Synchronous, changes nothing, and is called just before `query`
+   * on the same state. The array is never changed, and the same one is passed for as long as they are in doubt, so
+   * what was found out about it may be kept. Without this method any entry that holds a command or time conflicts.
+   */
+  conflicts?(query: Uint8Array, entries: readonly AppliedEntry[]): boolean;
   /** A consistent image of the state as of the last applied entry; later applies do not change what is read from it. */
   snapshot(): AsyncIterable<Uint8Array>;
   /** Replaces the whole state by an image that `snapshot` gave. */

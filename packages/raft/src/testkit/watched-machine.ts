@@ -13,15 +13,19 @@ export class WatchedMachine implements StateMachine {
   readonly inner: StateMachine;
   /** The last command that was applied. */
   appliedIndex: Index = 0;
+  readonly conflicts?: (query: Uint8Array, entries: readonly AppliedEntry[]) => boolean;
   private readonly watcher: ApplyWatcher;
 
   constructor(inner: StateMachine, watcher: ApplyWatcher) {
     this.inner = inner;
     this.watcher = watcher;
+    if (inner.conflicts !== undefined) {
+      this.conflicts = (query, entries) => inner.conflicts?.(query, entries.map(withoutNumber)) ?? true;
+    }
   }
 
   apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
-    const results = this.inner.apply(entries.map((entry) => ({ ...entry, command: payloadOf(entry.command) })));
+    const results = this.inner.apply(entries.map(withoutNumber));
     if (isReady(results)) return this.applied(entries, results);
     this.watcher.onPromise();
     return results.then((ready) => this.applied(entries, ready));
@@ -52,6 +56,11 @@ export class WatchedMachine implements StateMachine {
     this.appliedIndex = entries.at(-1)?.index ?? this.appliedIndex;
     return results;
   }
+}
+
+function withoutNumber(entry: AppliedEntry): AppliedEntry {
+  // An entry without a command carries only time.
+  return entry.command.length === 0 ? entry : { ...entry, command: payloadOf(entry.command) };
 }
 
 function isReady(results: readonly Uint8Array[] | Promise<readonly Uint8Array[]>): results is readonly Uint8Array[] {

@@ -336,5 +336,28 @@ book.law(
   keepsTime,
 );
 
+book.law(
+  'a query that does not conflict with entries is answered the same before and after each of them',
+  async (bench) => {
+    const machine = bench.make();
+    const entries = bench.history();
+    for (let at = 0; at < entries.length; at += 4) {
+      const limbo = entries.slice(at, at + 4);
+      const free = bench.queries.filter((query) => machine.conflicts?.(query.slice(), limbo) === false);
+      const answers = free.map((query) => machine.query(query.slice()).slice());
+      for (const [number, entry] of limbo.entries()) {
+        await machine.apply([{ ...entry, command: entry.command.slice() }]);
+        const now = free.map((query) => machine.query(query.slice()).slice());
+        sameResults(
+          now,
+          answers,
+          `the answer to a query that did not conflict, after entry ${number} of ${limbo.length}`,
+        );
+      }
+    }
+  },
+  (subject) => subject.make().conflicts !== undefined,
+);
+
 /** What the host relies on. */
 export const stateMachineSuite: Suite<StateMachineSubject> = { port: 'StateMachine', laws: book.laws };

@@ -6,6 +6,7 @@ export class ObservedMachine implements StateMachine {
   readonly inner: StateMachine;
   readonly advanceTime?: (timeMs: number) => void;
   readonly nextDeadlineMs?: () => number | null;
+  readonly conflicts?: (query: Uint8Array, entries: readonly AppliedEntry[]) => boolean;
   private appliedIndex: Index = 0;
 
   constructor(inner: StateMachine, onTime: (afterIndex: Index, timeMs: number) => void) {
@@ -17,6 +18,7 @@ export class ObservedMachine implements StateMachine {
       };
     }
     if (inner.nextDeadlineMs !== undefined) this.nextDeadlineMs = () => inner.nextDeadlineMs?.() ?? null;
+    if (inner.conflicts !== undefined) this.conflicts = (query, entries) => inner.conflicts?.(query, entries) ?? true;
   }
 
   apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
