@@ -18,6 +18,7 @@ const coreOrder = [
   'configuration',
   'progress',
   'log',
+  'early-election',
   'state',
   'replication',
   'lease',

@@ -1,5 +1,7 @@
 import { assert, unreachable } from '../base/assert.ts';
 import { replicasOf } from './configuration.ts';
+import { earlyFirstMsMax } from './early-election.ts';
+import type { LeaderGoneInput } from './input.ts';
 import { MessageKind, type VoteReply, type VoteRequest } from './message.ts';
 import type { Output } from './output.ts';
 import { voteResult } from './quorum.ts';
@@ -47,6 +49,19 @@ function requestVotes(raft: RaftState, kind: VoteRequest['kind'], output: Output
   }
 }
 
+/**
+ * This node's own evidence that its leader's process is gone: it defends that leader no more, and soon asks who would
+ * elect it. Others that have no such evidence go on defending, and so one broken link moves nobody.
+ */
+export function onLeaderGone(raft: RaftState, { peer, absent }: LeaderGoneInput, nowMs: number, output: Output): void {
+  if (raft.role === Role.leader || raft.leaderId !== peer) return;
+  output.notes.push({ kind: 'leaderGone', node: peer, term: raft.term });
+  raft.leaderHeardMs = Number.NEGATIVE_INFINITY;
+  if (!raft.mayCampaign) return;
+  if (!raft.early.begin(nowMs, nowMs + raft.options.electionTimeoutMsMin, absent ? peer : null)) return;
+  raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, nowMs + raft.prng.between(0, earlyFirstMsMax));
+}
+
 /** A voter that heard a live leader defends it (thesis 4.2.3), unless that leader asked for the election itself. */
 export function isSticky(raft: RaftState, request: VoteRequest, nowMs: number): boolean {
   if (request.transfer) return false;
@@ -73,6 +88,7 @@ export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: numb
       becomeFollower(raft, { term: raft.term, leaderId: null, reason: 'voted for another' }, nowMs, output);
     }
     if (raft.votedFor === null) setHardState(raft, { term: raft.term, votedFor: request.from }, output);
+    raft.early.end();
     raft.resetElectionDeadline(nowMs);
   }
   reply(raft, request, granted, output);

@@ -11,6 +11,7 @@ export const InputKind = {
   campaign: 7,
   transfer: 8,
   linkReset: 9,
+  leaderGone: 10,
 } as const;
 export type InputKind = (typeof InputKind)[keyof typeof InputKind];
 
@@ -83,6 +84,17 @@ export interface LinkResetInput {
   readonly peer: NodeId;
 }
 
+/**
+ * A peer's process is gone for certain: nobody listens at its address any more, or a later life of it has shaken hands.
+ * Silence is no such evidence. Says nothing to a node that does not follow that peer.
+ */
+export interface LeaderGoneInput {
+  readonly kind: typeof InputKind.leaderGone;
+  readonly peer: NodeId;
+  /** Nobody is there in its place yet: its vote need not be waited for. */
+  readonly absent: boolean;
+}
+
 /** Everything that can happen to a group. */
 export type Input =
   | MessageInput
@@ -93,4 +105,5 @@ export type Input =
   | DeadlineInput
   | CampaignInput
   | TransferInput
-  | LinkResetInput;
+  | LinkResetInput
+  | LeaderGoneInput;

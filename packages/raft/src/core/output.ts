@@ -28,6 +28,7 @@ export interface ReadReleased {
 export type Note =
   | { readonly kind: 'voteRequested'; readonly from: NodeId; readonly term: Term; readonly preVote: boolean }
   | { readonly kind: 'voteGranted'; readonly from: NodeId; readonly term: Term; readonly preVote: boolean }
+  | { readonly kind: 'leaderGone'; readonly node: NodeId; readonly term: Term }
   | { readonly kind: 'campaignStarted'; readonly term: Term; readonly preVote: boolean }
   | { readonly kind: 'leaderElected'; readonly node: NodeId; readonly term: Term }
   | { readonly kind: 'steppedDown'; readonly term: Term; readonly reason: string }

@@ -1,5 +1,13 @@
 import { assert, unreachable } from '../base/assert.ts';
-import { countVote, isSticky, onVoteReply, onVoteRequest, preCampaign, refuseStaleVote } from './election.ts';
+import {
+  countVote,
+  isSticky,
+  onLeaderGone,
+  onVoteReply,
+  onVoteRequest,
+  preCampaign,
+  refuseStaleVote,
+} from './election.ts';
 import { onAppend, refuseStaleAppend } from './follower.ts';
 import { type Input, InputKind, type PersistedInput, type ProposeInput, type ReadInput } from './input.ts';
 import { checkInvariants } from './invariants.ts';
@@ -54,6 +62,9 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
       break;
     case InputKind.linkReset:
       if (raft.role === Role.leader) onLinkReset(raft, input.peer, nowMs, output);
+      break;
+    case InputKind.leaderGone:
+      onLeaderGone(raft, input, nowMs, output);
       break;
     default:
       unreachable(input);

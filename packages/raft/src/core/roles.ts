@@ -34,23 +34,30 @@ export function becomeFollower(
 }
 
 export function becomePreCandidate(raft: RaftState, nowMs: number, output: Output): void {
-  raft.votes.clear();
+  clearVotes(raft, nowMs);
   raft.votes.set(raft.id, true);
   raft.campaignTransfer = false;
   setLeader(raft, null, output);
-  raft.resetElectionDeadline(nowMs);
   setRole(raft, Role.preCandidate, output);
+  raft.resetElectionDeadline(nowMs);
 }
 
 export function becomeCandidate(raft: RaftState, transfer: boolean, nowMs: number, output: Output): void {
   assert(raft.role !== Role.leader, 'a leader does not campaign');
   setHardState(raft, { term: raft.term + 1, votedFor: raft.id }, output);
   // The own vote counts only once it is durable: `onPersisted` enters it.
-  raft.votes.clear();
+  clearVotes(raft, nowMs);
   raft.campaignTransfer = transfer;
   setLeader(raft, null, output);
-  raft.resetElectionDeadline(nowMs);
   setRole(raft, Role.candidate, output);
+  raft.resetElectionDeadline(nowMs);
+}
+
+/** A voter known to be absent is counted as one that refused, or a split vote of the others would wait for it. */
+function clearVotes(raft: RaftState, nowMs: number): void {
+  raft.votes.clear();
+  const { absent } = raft.early;
+  if (absent !== null && raft.early.isOpen(nowMs)) raft.votes.set(absent, false);
 }
 
 export function becomeLeader(raft: RaftState, nowMs: number, output: Output): void {
@@ -88,6 +95,7 @@ export function followLeader(raft: RaftState, leaderId: NodeId, nowMs: number, o
   }
   setLeader(raft, leaderId, output);
   raft.leaderHeardMs = nowMs;
+  raft.early.end();
   raft.resetElectionDeadline(nowMs);
 }
 

@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts';
 import type { Prng } from '../base/prng.ts';
 import { isVoter } from './configuration.ts';
+import { EarlyElection, earlyRetryMsMax, earlyRetryMsMin } from './early-election.ts';
 import { Log, type LogBase } from './log.ts';
 import type { Progress } from './progress.ts';
 import {
@@ -115,6 +116,7 @@ export class RaftState {
   /** The campaign was asked for by the leader. */
   campaignTransfer = false;
   electionDeadlineMs: number;
+  readonly early: EarlyElection = new EarlyElection();
   /** When the current leader was last heard, or -Infinity: fresh contact makes votes sticky (thesis 4.2.3). */
   leaderHeardMs: number = Number.NEGATIVE_INFINITY;
   /** This node led and lost its quorum, and nobody was heard to lead since. */
@@ -183,7 +185,13 @@ export class RaftState {
       return;
     }
     const { electionTimeoutMsMin, electionTimeoutMsMax } = this.options;
-    this.electionDeadlineMs = nowMs + this.prng.between(electionTimeoutMsMin, electionTimeoutMsMax);
+    // Votes that were asked for get their time, however early: what is lost at once is tried again at once.
+    const soon = this.early.isOpen(nowMs) && this.role !== Role.candidate;
+    this.electionDeadlineMs =
+      nowMs +
+      (soon
+        ? this.prng.between(earlyRetryMsMin, earlyRetryMsMax)
+        : this.prng.between(electionTimeoutMsMin, electionTimeoutMsMax));
   }
 
   private noteConfiguration(entry: Entry): void {

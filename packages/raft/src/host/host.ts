@@ -152,7 +152,7 @@ export class Host {
         onRequest: (peer, request) => this.calls.onRequest(peer, request),
         onReply: (peer, reply) => this.calls.onReply(peer, reply),
         onBatchEnd: () => undefined,
-        onPeerUp: (peer) => this.peerTable.onPeerUp(peer),
+        onPeerUp: (peer, returned) => this.peerTable.onPeerUp(peer, returned),
         onPeerDown: (peer, why) => this.peerTable.onPeerDown(peer, why),
         onRefused: (peer, error) => this.peerTable.onPeerRefused(peer, error),
         onRejected: (remote, error) => this.narrator.rejected(remote, error),

@@ -46,6 +46,9 @@ export class Narrator {
       this.meter?.gauge(Metric.term, group, note.term);
       this.logger?.info({ group, term: note.term, leader: note.node }, 'leader elected');
     }
+    if (note.kind === 'leaderGone') {
+      this.logger?.info({ group, term: note.term, leader: note.node }, "the leader's process is gone");
+    }
     if (note.kind === 'steppedDown') this.logger?.warn({ group, term: note.term, reason: note.reason }, 'stepped down');
   }
 }
@@ -61,6 +64,7 @@ function toEvent(group: GroupId, note: Note): RaftEvent | null {
       return { type: 'LeaderElected', group, term: note.term, node: note.node };
     case 'steppedDown':
       return { type: 'StepDown', group, term: note.term, reason: note.reason };
+    case 'leaderGone':
     case 'campaignStarted':
     case 'roleChanged':
     case 'transferFailed':

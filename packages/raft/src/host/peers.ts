@@ -80,11 +80,13 @@ export class Peers {
     this.parts.turn.release();
   }
 
-  onPeerUp(peer: NodeId): void {
+  /** `returned` says that it is a later life than the one that was connected before. */
+  onPeerUp(peer: NodeId, returned: boolean): void {
     this.refusals.delete(peer);
     this.parts.narrator.logger?.info({ peer }, 'peer connected');
     this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerConnected', peer } });
     this.resetLink(peer);
+    if (returned) this.leaderGone(peer, false);
   }
 
   onPeerDown(peer: NodeId, why: PeerLoss): void {
@@ -92,6 +94,16 @@ export class Peers {
     this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerLost', peer, code: why.code } });
     this.parts.onLinkLost(peer);
     this.resetLink(peer);
+    if (why.refused) this.leaderGone(peer, true);
+  }
+
+  /** Proof that a process ended, of which silence is none: the groups it led need not wait for their timeout. */
+  private leaderGone(peer: NodeId, absent: boolean): void {
+    for (const group of this.parts.groups.values()) {
+      if (group.raft.leaderId !== peer || group.halted !== null) continue;
+      group.push({ kind: InputKind.leaderGone, peer, absent });
+      this.parts.turn.schedule(group);
+    }
   }
 
   private resetLink(peer: NodeId): void {

@@ -7,6 +7,7 @@ const rareFaults: ReadonlySet<FaultKind> = new Set(['wipe', 'bitFlip']);
 export const campaignSights: readonly string[] = [
   ...faultKinds.filter((kind) => !rareFaults.has(kind)).map((kind) => `fault ${kind}`),
   'leader elected',
+  'leader elected early, for the last one was gone',
   'vote refused',
   'pre-vote refused',
   'uncommitted entries overwritten',

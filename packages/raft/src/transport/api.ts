@@ -63,7 +63,8 @@ export interface TransportEvents {
   onReply(peer: NodeId, reply: ForwardReply): void;
   /** After the last frame of one received chunk: the host may start a turn. */
   onBatchEnd(): void;
-  onPeerUp(peer: NodeId): void;
+  /** `returned`: it is a later life of the peer than the one that was up before, which therefore has ended. */
+  onPeerUp(peer: NodeId, returned: boolean): void;
   /**
    * A connection that was up is gone; and then, at most once until the next one, with `refused`: nobody listens at the
    * peer's address any more.

@@ -42,6 +42,9 @@ export class Peer {
   private knocksLeft = 0;
   private timer: Timer | null = null;
   private started = false;
+  /** Who was at the other end of the last link that was up. */
+  private upIdentity: PeerIdentity | null = null;
+  private hurriedMs: number = Number.NEGATIVE_INFINITY;
   private upSinceMs = 0;
   /** Whether the host knows that nobody listens there; only of a peer that was up is it told. */
   private absenceTold = true;
@@ -89,7 +92,10 @@ export class Peer {
     this.dialIn(0);
   }
 
-  linkUp(link: Link): void {
+  /** Returns whether it is another life of the peer than the one before. */
+  linkUp(link: Link): boolean {
+    const before = this.upIdentity;
+    this.upIdentity = this.identity;
     if (this.attempt === link) this.attempt = null;
     this.cancelTimer();
     this.link = link;
@@ -97,6 +103,7 @@ export class Peer {
     this.absenceTold = false;
     this.refusalTold = null;
     this.counters.connections += 1;
+    return before !== null && this.identity !== null && !sameIncarnation(before, this.identity);
   }
 
   linkEnded(link: Link, loss: PeerLoss): void {
@@ -110,11 +117,15 @@ export class Peer {
       else this.wakeIn(knockDelayMs, () => this.knock(this.knocksLeft));
     } else if (this.link === link) {
       this.link = null;
-      const lived = this.owner.clock.nowMs() - this.upSinceMs >= this.owner.limits.livedMs;
-      if (lived) this.backoff.reset();
+      const { clock, limits } = this.owner;
+      const nowMs = clock.nowMs();
+      if (nowMs - this.upSinceMs >= limits.livedMs) this.backoff.reset();
+      // A peer that died is known to be dead sooner if it is asked at once; elections wait for that. Once in a while
+      // is enough: a link that breaks all the time is dialed at leisure.
+      const hurry = nowMs - this.hurriedMs >= limits.livedMs;
+      if (hurry) this.hurriedMs = nowMs;
       this.owner.events.onPeerDown(this.id, loss);
-      // A peer that died is known to be dead sooner if it is asked at once; elections wait for that.
-      if (this.dials) this.dialIn(lived ? 0 : this.backoff.nextMs());
+      if (this.dials) this.dialIn(hurry ? 0 : this.backoff.nextMs());
       else if (loss.code !== lossCodes.replaced) this.knock(knocksMax);
     }
   }

@@ -200,7 +200,7 @@ describe('connections', () => {
     const again = await world.node('n2', ['n1'], { identity: identity(50, 2) });
     await world.pass(5000);
     expect(again.log).toEqual(['up n1']);
-    expect(left.log.at(-1)).toBe('up n2');
+    expect(left.log.at(-1)).toBe('up again n2');
     left.transport.send(n2, 1, numbered(1));
     left.transport.flush();
     await world.pass(5);
@@ -241,7 +241,7 @@ describe('connections', () => {
     again.transport.setPeer(n1, 'n1');
     await world.pass(20);
     expect(again.transport.connected(n1)).toBe(true);
-    expect(left.log).toEqual(['down n2 LOST', 'up n2']);
+    expect(left.log).toEqual(['down n2 LOST', 'up again n2']);
   });
 
   test('a newer inbound connection of the same life takes the place of the older', async () => {

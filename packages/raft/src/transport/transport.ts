@@ -209,8 +209,8 @@ export class Transport implements PeerOwner {
     if (link.closed) return false;
     this.halfOpen.delete(link);
     this.counters.connections += 1;
-    peer.linkUp(link);
-    this.events.onPeerUp(peer.id);
+    const returned = peer.linkUp(link);
+    this.events.onPeerUp(peer.id, returned);
     return !link.closed;
   }
 

@@ -16,6 +16,7 @@ export class MemoryNetwork {
   private readonly listeners = new Map<string, { host: string; accept: Accept }>();
   private readonly ends = new Set<End>();
   private readonly cuts = new Set<string>();
+  private readonly refusals = new Set<string>();
 
   constructor(clock: Clock, prng: Prng) {
     this.clock = clock;
@@ -35,8 +36,15 @@ export class MemoryNetwork {
     this.cuts.add(`${left} ${right}`).add(`${right} ${left}`);
   }
 
+  /** Their connections end, and new ones are refused until `heal`, though both are there: a firewall that says no. */
+  refuse(left: string, right: string): void {
+    this.refusals.add(`${left} ${right}`).add(`${right} ${left}`);
+    for (const end of this.ends) if (end.host === left && end.other?.host === right) end.reset();
+  }
+
   heal(): void {
     this.cuts.clear();
+    this.refusals.clear();
     for (const end of this.ends) end.pump();
   }
 
@@ -95,7 +103,7 @@ export class MemoryNetwork {
       if (near.closed) return;
       const listener = this.listeners.get(address);
       if (listener !== undefined && this.isCut(host, listener.host)) return;
-      if (listener === undefined) {
+      if (listener === undefined || this.refusals.has(`${host} ${listener.host}`)) {
         near.closed = true;
         events.onClose(new Error('ECONNREFUSED'), true);
         return;
@@ -179,7 +187,7 @@ class End implements Connection {
     this.events?.onClose(error, false);
   }
 
-  private reset(): void {
+  reset(): void {
     this.queue.length = 0;
     this.queuedBytes = 0;
     this.other?.lose(new Error('ECONNRESET'));

@@ -77,7 +77,7 @@ export class TransportNode {
       onBatchEnd: () => {
         this.batchEnds += 1;
       },
-      onPeerUp: (peer) => this.log.push(`up ${peer}`),
+      onPeerUp: (peer, returned) => this.log.push(returned ? `up again ${peer}` : `up ${peer}`),
       onPeerDown: (peer, why) => {
         this.losses.push(why);
         this.log.push(`down ${peer} ${why.code}`);

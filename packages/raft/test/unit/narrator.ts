@@ -125,6 +125,8 @@ export class Narrator implements Watcher {
         return note.preVote
           ? `${id} asks who would elect it in term ${note.term}`
           : `${id} stands for term ${note.term}`;
+      case 'leaderGone':
+        return `${id} learns that the process of ${note.node} has ended`;
       case 'leaderElected':
         return note.node === id ? `${id} leads term ${note.term}` : `${id} follows ${note.node} in term ${note.term}`;
       case 'steppedDown':

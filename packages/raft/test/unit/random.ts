@@ -174,7 +174,7 @@ class RandomRun {
     const { prng, cluster, cuts } = this;
     const node = this.someNode(prng.between(0, 1) === 0);
     const lastsMs = prng.between(1, pick(prng, [20, 400, 1_500]));
-    switch (prng.between(0, 12)) {
+    switch (prng.between(0, 13)) {
       case 0:
       case 1:
         this.crash(node, lastsMs);
@@ -207,11 +207,26 @@ class RandomRun {
         cluster.pause(node, lastsMs);
         break;
       case 11:
+        this.claimGone(node);
+        break;
+      case 12:
         cluster.step(node, { kind: InputKind.transfer, to: prng.between(0, 1) === 0 ? null : this.someNode(false).id });
         break;
       default:
         cluster.step(node, { kind: InputKind.linkReset, peer: this.someNode(false).id });
         if (prng.between(0, 3) === 0) cluster.step(node, { kind: InputKind.campaign });
+    }
+  }
+
+  /** Nodes are told that a process has ended, whether it has or not: no promise may hang on it. */
+  private claimGone(gone: SimNode): void {
+    const { prng, cluster } = this;
+    for (const node of cluster.nodes.values()) {
+      if (node === gone || prng.between(0, 3) === 0) continue;
+      const absent = prng.between(0, 1) === 0;
+      cluster.after(prng.between(0, 20), () =>
+        cluster.step(node, { kind: InputKind.leaderGone, peer: gone.id, absent }),
+      );
     }
   }
 

@@ -136,6 +136,12 @@ export class Script {
       case 'reset':
         cluster.step(this.node(first), { kind: InputKind.linkReset, peer: this.node(second).id });
         break;
+      case 'gone':
+        cluster.step(this.node(first), { kind: InputKind.leaderGone, peer: this.node(second).id, absent: true });
+        break;
+      case 'returned':
+        cluster.step(this.node(first), { kind: InputKind.leaderGone, peer: this.node(second).id, absent: false });
+        break;
       case 'stall':
         cluster.stallDisk(this.node(first));
         break;

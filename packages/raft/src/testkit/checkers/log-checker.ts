@@ -120,6 +120,7 @@ export class LogChecker implements Checker {
     );
     this.leaders.set(office, raft.id);
     world.saw('leader elected');
+    if (raft.early.isOpen(machine.clock.nowMs())) world.saw('leader elected early, for the last one was gone');
     // What was committed in an earlier term is in the new leader's log: by LogMatching the last of it is enough.
     const canon = this.canons.get(group) as Canon;
     let last = canon.lastIndex;
