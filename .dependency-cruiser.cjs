@@ -28,6 +28,7 @@ const coreOrder = [
   'election',
   'follower',
   'transfer',
+  'snapshot',
   'invariants',
   'raft',
   'index',

@@ -10,7 +10,7 @@ export {
 } from './configuration.ts';
 export * from './input.ts';
 export { checkInvariants } from './invariants.ts';
-export { emptyBase, Log, type LogBase } from './log.ts';
+export { emptyBase, Log } from './log.ts';
 export * from './message.ts';
 export * from './output.ts';
 export { Progress, ProgressState } from './progress.ts';

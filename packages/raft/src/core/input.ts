@@ -1,5 +1,5 @@
 import type { Message } from './message.ts';
-import type { EntryKind, Index, NodeId, Term } from './types.ts';
+import type { EntryKind, Index, NodeId, SnapshotPoint, Term } from './types.ts';
 
 export const InputKind = {
   message: 1,
@@ -12,6 +12,9 @@ export const InputKind = {
   transfer: 8,
   linkReset: 9,
   leaderGone: 10,
+  snapshotTaken: 20,
+  snapshotInstalled: 21,
+  snapshotAbandoned: 22,
 } as const;
 export type InputKind = (typeof InputKind)[keyof typeof InputKind];
 
@@ -95,6 +98,29 @@ export interface LeaderGoneInput {
   readonly absent: boolean;
 }
 
+/** A snapshot of this node's state is durable: the log may be given up through `compactIndex`, if nobody needs it. */
+export interface SnapshotTakenInput {
+  readonly kind: typeof InputKind.snapshotTaken;
+  readonly index: Index;
+  /** At most `index`: the entries behind it stay for followers that are a little behind. */
+  readonly compactIndex: Index;
+}
+
+/**
+ * A snapshot from elsewhere is durable here and is what the state machine now holds. It covers more than was applied,
+ * and nothing was applied while it was being restored.
+ */
+export interface SnapshotInstalledInput {
+  readonly kind: typeof InputKind.snapshotInstalled;
+  readonly point: SnapshotPoint;
+}
+
+/** The snapshot that was on its way to a follower will not arrive: its entries are pinned no longer. */
+export interface SnapshotAbandonedInput {
+  readonly kind: typeof InputKind.snapshotAbandoned;
+  readonly to: NodeId;
+}
+
 /** Everything that can happen to a group. */
 export type Input =
   | MessageInput
@@ -106,4 +132,7 @@ export type Input =
   | CampaignInput
   | TransferInput
   | LinkResetInput
-  | LeaderGoneInput;
+  | LeaderGoneInput
+  | SnapshotTakenInput
+  | SnapshotInstalledInput
+  | SnapshotAbandonedInput;

@@ -1,12 +1,5 @@
 import { assert } from '../base/assert.ts';
-import type { Entry, Index, Term } from './types.ts';
-
-/** The last entry that was compacted away, or the empty beginning. */
-export interface LogBase {
-  readonly index: Index;
-  readonly term: Term;
-  readonly timeMs: number;
-}
+import type { Entry, Index, LogBase, Term } from './types.ts';
 
 export const emptyBase: LogBase = { index: 0, term: 0, timeMs: 0 };
 
@@ -23,6 +16,8 @@ export class Log {
   applied: Index;
   /** How often a suffix was truncated since start. */
   epoch = 0;
+  /** What the entries count for in limits on bytes. */
+  bytes = 0;
   private base: LogBase;
   private entries: Entry[];
 
@@ -31,7 +26,9 @@ export class Log {
     this.base = base;
     this.entries = entries;
     for (let at = 0; at < entries.length; at += 1) {
-      assert((entries[at] as Entry).index === base.index + 1 + at, 'the log starts without a gap');
+      const item = entries[at] as Entry;
+      assert(item.index === base.index + 1 + at, 'the log starts without a gap');
+      this.bytes += entryBytes(item);
     }
     this.persistedIndex = this.lastIndex;
     this.commit = base.index;
@@ -73,11 +70,13 @@ export class Log {
     assert(entry.index === this.lastIndex + 1, 'entries are appended without a gap');
     assert(entry.term >= this.lastTerm, 'terms never go down along the log');
     this.entries.push(entry);
+    this.bytes += entryBytes(entry);
   }
 
   /** Drops the entry at `fromIndex` and all behind it. */
   truncateFrom(fromIndex: Index): void {
     assert(fromIndex > this.commit, 'a committed entry is never truncated');
+    for (let index = fromIndex; index <= this.lastIndex; index += 1) this.bytes -= entryBytes(this.entryAt(index));
     this.entries.length = fromIndex - this.base.index - 1;
     this.epoch += 1;
     if (this.persistedIndex >= fromIndex) this.persistedIndex = fromIndex - 1;
@@ -90,7 +89,7 @@ export class Log {
     let bytes = 0;
     let end = start;
     for (; end < this.entries.length; end += 1) {
-      bytes += (this.entries[end] as Entry).payload.length + entryOverheadBytes;
+      bytes += entryBytes(this.entries[end] as Entry);
       if (bytes > bytesMax && end > start) break;
     }
     return this.entries.slice(start, end);
@@ -128,7 +127,44 @@ export class Log {
     assert(index <= this.applied, 'only applied entries are compacted');
     if (index <= this.base.index) return;
     const last = this.entryAt(index);
+    for (let at = this.base.index + 1; at <= index; at += 1) this.bytes -= entryBytes(this.entryAt(at));
     this.entries = this.entries.slice(index - this.base.index);
     this.base = { index, term: last.term, timeMs: last.timeMs };
   }
+
+  /**
+   * Starts over behind a snapshot that this log does not lead up to (thesis figure 5.3, rule 7). Receipts of what was
+   * written before say nothing about what follows.
+   */
+  restart(base: LogBase): void {
+    assert(base.index > this.commit, 'what is committed here and in the snapshot is the same: nothing is given up');
+    this.base = base;
+    this.entries = [];
+    this.bytes = 0;
+    this.epoch += 1;
+    this.persistedIndex = Math.min(this.persistedIndex, this.commit);
+    this.commit = base.index;
+    this.applied = base.index;
+  }
+
+  get logBase(): LogBase {
+    return this.base;
+  }
+
+  /** The lowest index at which to compact so that at most so many entries and bytes stay, and never beyond `throughIndex`. */
+  tailStart(throughIndex: Index, tail: { readonly entries: number; readonly bytes: number }): Index {
+    let index = throughIndex;
+    let bytes = 0;
+    const lowest = Math.max(this.base.index, throughIndex - tail.entries);
+    while (index > lowest) {
+      bytes += entryBytes(this.entryAt(index));
+      if (bytes > tail.bytes) break;
+      index -= 1;
+    }
+    return index;
+  }
+}
+
+function entryBytes(item: Entry): number {
+  return item.payload.length + entryOverheadBytes;
 }

@@ -1,6 +1,6 @@
 import type { PersistedInput } from './input.ts';
 import type { Message } from './message.ts';
-import type { HardState, Index, NodeId, Role, Term } from './types.ts';
+import type { HardState, Index, LogBase, NodeId, Role, Term } from './types.ts';
 
 /** Why the core turned something away. All of them mean: certainly not appended. */
 export type RefusalCode = 'NOT_LEADER' | 'QUORUM_UNAVAILABLE' | 'OVERLOADED' | 'UNSUPPORTED';
@@ -24,6 +24,12 @@ export interface ReadReleased {
   readonly term: Term;
 }
 
+/** A follower needs entries that were compacted: a snapshot through `index` or later must reach it. */
+export interface SnapshotWanted {
+  readonly to: NodeId;
+  readonly index: Index;
+}
+
 /** What a tracer or an operator wants to hear of; nothing in the protocol depends on a note. */
 export type Note =
   | { readonly kind: 'voteRequested'; readonly from: NodeId; readonly term: Term; readonly preVote: boolean }
@@ -37,7 +43,7 @@ export type Note =
 
 /**
  * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what
- * has gathered, then calls `reset`. The order to obey: send `messages`; make hard state and entries durable together;
+ * has gathered, then calls `reset`. The order to obey: send `messages`; make hard state, base and entries durable together;
  * send `messagesAfterPersist`; hand `receipt` back as an input. Applying up to `commit` may start at once.
  *
  * Outputs become durable in the order they were made. So an output whose messages wait for the disk waits for all that
@@ -50,6 +56,10 @@ export class Output {
   readonly messagesAfterPersist: Message[] = [];
   /** To make durable, or null when it has not changed. */
   hardState: HardState | null = null;
+  /** Where the durable log is to begin, to be written before any entry; null when that has not changed. */
+  base: LogBase | null = null;
+  /** The durable log ends at its new base: what stood behind it was another history. */
+  baseReset = false;
   /** The lowest index whose entry must be made durable, through the end of the log; 0 when nothing changed. */
   persistFrom: Index = 0;
   /** To be handed back as an input once hard state and entries are durable; null when there is nothing to persist. */
@@ -59,6 +69,7 @@ export class Output {
   readonly accepted: Accepted[] = [];
   readonly refused: Refused[] = [];
   readonly readsReleased: ReadReleased[] = [];
+  readonly snapshotsWanted: SnapshotWanted[] = [];
   readonly readsRefused: Refused[] = [];
   readonly notes: Note[] = [];
   /** When to give the next `deadline` input, in the clock of `nowMs`. */
@@ -68,12 +79,15 @@ export class Output {
     empty(this.messages);
     empty(this.messagesAfterPersist);
     this.hardState = null;
+    this.base = null;
+    this.baseReset = false;
     this.persistFrom = 0;
     this.receipt = null;
     this.commit = 0;
     empty(this.accepted);
     empty(this.refused);
     empty(this.readsReleased);
+    empty(this.snapshotsWanted);
     empty(this.readsRefused);
     empty(this.notes);
   }

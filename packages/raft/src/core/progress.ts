@@ -7,6 +7,8 @@ export const ProgressState = {
   probe: 0,
   /** The follower keeps up: appends are pipelined within the inflight limits. */
   replicate: 1,
+  /** It needs entries that were compacted: a snapshot is on its way, and no entries until it has arrived. */
+  snapshot: 2,
 } as const;
 export type ProgressState = (typeof ProgressState)[keyof typeof ProgressState];
 
@@ -29,6 +31,8 @@ export class Progress {
   nextIndex: Index;
   /** A probe is on its way: wait for its answer or the next heartbeat. */
   probeSent = false;
+  /** The snapshot on its way covers the log through here: from the next entry on it is kept. */
+  pendingIndex: Index = 0;
   /** The highest commit index told to the follower. */
   sentCommit: Index = 0;
   /** When the leader sent the newest message that the follower acknowledged, in the leader's ms. */
@@ -85,6 +89,15 @@ export class Progress {
     this.state = ProgressState.replicate;
     this.probeSent = false;
     this.nextIndex = this.matchIndex + 1;
+    this.clearInflight();
+  }
+
+  /** Entries it needs are gone. Waits until it is known to match at `pendingIndex`. */
+  becomeSnapshot(pendingIndex: Index): void {
+    assert(pendingIndex >= this.nextIndex, 'a snapshot covers what is missing');
+    this.state = ProgressState.snapshot;
+    this.probeSent = false;
+    this.pendingIndex = pendingIndex;
     this.clearInflight();
   }
 

@@ -26,6 +26,7 @@ import {
   sendCommitNotices,
 } from './replication.ts';
 import { becomeFollower, stepDownWithoutQuorum } from './roles.ts';
+import { onSnapshotAbandoned, onSnapshotInstalled, onSnapshotTaken } from './snapshot.ts';
 import type { RaftState } from './state.ts';
 import { abandonTransfer, beginTransfer, continueTransfer, onTimeoutNow } from './transfer.ts';
 import { type Index, Role } from './types.ts';
@@ -65,6 +66,15 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
       break;
     case InputKind.leaderGone:
       onLeaderGone(raft, input, nowMs, output);
+      break;
+    case InputKind.snapshotTaken:
+      onSnapshotTaken(raft, input, output);
+      break;
+    case InputKind.snapshotInstalled:
+      onSnapshotInstalled(raft, input.point, nowMs, output);
+      break;
+    case InputKind.snapshotAbandoned:
+      onSnapshotAbandoned(raft, input.to);
       break;
     default:
       unreachable(input);
@@ -240,7 +250,7 @@ function afterRound(raft: RaftState, nowMs: number, output: Output): void {
 }
 
 function writeReceipt(raft: RaftState, output: Output): void {
-  if (output.hardState === null && output.persistFrom === 0) return;
+  if (output.hardState === null && output.persistFrom === 0 && !output.baseReset) return;
   const { log } = raft;
   output.receipt = {
     kind: InputKind.persisted,

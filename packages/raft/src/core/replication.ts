@@ -56,6 +56,7 @@ interface Follower {
 
 export function replicateTo(raft: RaftState, { to, progress }: Follower, nowMs: number, output: Output): void {
   const { log, options } = raft;
+  if (awaitsSnapshot(raft, { to, progress }, output)) return;
   while (progress.nextIndex <= log.lastIndex && progress.maySend(options)) {
     const roomBytes = progress.roomBytes(options);
     const nextBytes = log.entryAt(progress.nextIndex).payload.length + entryOverheadBytes;
@@ -66,6 +67,15 @@ export function replicateTo(raft: RaftState, { to, progress }: Follower, nowMs: 
     for (const item of entries) bytes += item.payload.length + entryOverheadBytes;
     progress.sentEntries(progress.nextIndex + entries.length - 1, bytes);
   }
+}
+
+/** Whether the follower must get a snapshot first. Finds out, and asks for one, when what comes next was compacted. */
+function awaitsSnapshot(raft: RaftState, { to, progress }: Follower, output: Output): boolean {
+  if (progress.state === ProgressState.snapshot) return true;
+  if (progress.nextIndex > raft.log.baseIndex) return false;
+  progress.becomeSnapshot(raft.snapshotIndex);
+  output.snapshotsWanted.push({ to, index: raft.snapshotIndex });
+  return true;
 }
 
 /** An append without entries: heartbeat, round of reads, notice of a commit, and the check that nothing was lost. */
@@ -108,7 +118,8 @@ function sendAppend(
   nowMs: number,
   output: Output,
 ): void {
-  const prevIndex = progress.nextIndex - 1;
+  // While a snapshot is on its way each heartbeat asks whether it has arrived: then the logs match at its index.
+  const prevIndex = awaitsSnapshot(raft, { to, progress }, output) ? progress.pendingIndex : progress.nextIndex - 1;
   const prevTerm = raft.log.termAt(prevIndex);
   assert(prevTerm !== undefined, 'the entry before an append is in the log');
   const message: AppendRequest = {
@@ -144,10 +155,15 @@ export function onAppendReply(raft: RaftState, reply: AppendReply, nowMs: number
   assert(reply.matchIndex <= raft.log.lastIndex, 'a follower never matches beyond the log of its leader');
   const news = progress.acknowledged(reply.matchIndex);
   // A probe whose question reached beyond what was durable over there answers less: then it goes on asking.
-  if (progress.state === ProgressState.probe && progress.matchIndex >= progress.nextIndex - 1)
-    progress.becomeReplicate();
+  if (meets(raft, progress)) progress.becomeReplicate();
   replicateTo(raft, follower, nowMs, output);
   return news;
+}
+
+/** Whether entries can follow what is known to match, and that was not known before. */
+function meets({ log }: RaftState, { state, matchIndex, nextIndex }: Progress): boolean {
+  if (state === ProgressState.snapshot) return matchIndex >= log.baseIndex;
+  return state === ProgressState.probe && matchIndex >= nextIndex - 1;
 }
 
 /** The logs part somewhere before: find out where, skipping whole terms (thesis 3.5, end). */
@@ -155,6 +171,7 @@ function onRejected(raft: RaftState, follower: Follower, reply: AppendReply, now
   const { progress } = follower;
   const rejectedIndex = reply.matchIndex;
   if (rejectedIndex <= progress.matchIndex) return; // an old answer, overtaken
+  if (progress.state === ProgressState.snapshot) return; // it has not arrived yet
   if (progress.state === ProgressState.replicate) {
     // Something in flight was lost, or came in another order.
     progress.becomeProbe(progress.matchIndex + 1);
@@ -170,7 +187,8 @@ function onRejected(raft: RaftState, follower: Follower, reply: AppendReply, now
 /** The link was cut or made anew: start over from what is certain, or go on looking for it. */
 export function onLinkReset(raft: RaftState, peer: NodeId, nowMs: number, output: Output): void {
   const progress = leaderStateOf(raft).progress.get(peer);
-  if (progress === undefined) return;
+  // A snapshot travels on a link of its own, and goes on where it stopped.
+  if (progress === undefined || progress.state === ProgressState.snapshot) return;
   // A probe stays where it is: nothing may be known to match yet, and then starting over would mean the whole log.
   progress.becomeProbe(progress.state === ProgressState.probe ? progress.nextIndex : progress.matchIndex + 1);
   if (progress.nextIndex <= raft.log.lastIndex) replicateTo(raft, { to: peer, progress }, nowMs, output);

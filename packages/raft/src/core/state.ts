@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { Prng } from '../base/prng.ts';
 import { isVoter } from './configuration.ts';
 import { EarlyElection, earlyRetryMsMax, earlyRetryMsMin } from './early-election.ts';
-import { Log, type LogBase } from './log.ts';
+import { Log } from './log.ts';
 import type { Progress } from './progress.ts';
 import {
   type Configuration,
@@ -10,9 +10,11 @@ import {
   EntryKind,
   type HardState,
   type Index,
+  type LogBase,
   type NodeId,
   type PromiseRecord,
   Role,
+  type SnapshotPoint,
   type Term,
 } from './types.ts';
 
@@ -90,7 +92,12 @@ export interface RaftStart {
   readonly hardState?: HardState;
   readonly base?: LogBase;
   readonly entries?: readonly Entry[];
-  /** The configuration as of `base`. Absent: nobody, until an entry says otherwise. */
+  /**
+   * What the state machine holds: a snapshot the log goes on from, or that covers a part of it. Everything through it
+   * is committed and applied. Absent: nothing.
+   */
+  readonly snapshot?: SnapshotPoint;
+  /** Without a snapshot: who is in the group before an entry says so. Absent: nobody. */
   readonly configuration?: Configuration;
 }
 
@@ -124,8 +131,10 @@ export class RaftState {
   /** The newest round of reads ever begun. Never reset: with the term, no round is ever named twice, restarts included,
    * because no node leads one term twice. */
   round = 0;
+  /** The newest snapshot that is durable here covers the log through this index; 0 when there is none. */
+  snapshotIndex: Index;
   /** Every configuration the log still holds, oldest first; the last one is in effect. */
-  private readonly configurations: ConfigurationAt[];
+  private configurations: ConfigurationAt[];
 
   constructor(start: RaftStart) {
     this.id = start.id;
@@ -135,8 +144,18 @@ export class RaftState {
     this.term = Math.max(start.hardState?.term ?? 0, this.log.lastTerm);
     this.votedFor = start.hardState?.term === this.term ? start.hardState.votedFor : null;
     this.promises = start.hardState?.promises ?? [];
-    this.configurations = [{ index: this.log.baseIndex, configuration: start.configuration ?? nobody }];
-    for (const entry of start.entries ?? []) this.noteConfiguration(entry);
+    const { snapshot } = start;
+    this.snapshotIndex = snapshot?.index ?? 0;
+    this.configurations = [
+      snapshot === undefined ? { index: 0, configuration: start.configuration ?? nobody } : configurationOf(snapshot),
+    ];
+    // Of what a snapshot covers it knows the outcome: nothing there can be truncated any more.
+    for (const entry of start.entries ?? []) if (entry.index > this.snapshotIndex) this.noteConfiguration(entry);
+    if (snapshot !== undefined) {
+      assert(this.log.termAt(snapshot.index) === snapshot.term, 'the log leads up to the snapshot');
+      this.log.commit = snapshot.index;
+      this.log.applied = snapshot.index;
+    }
     this.electionDeadlineMs = Number.POSITIVE_INFINITY;
     this.resetElectionDeadline(start.nowMs);
     // Alone, there is nobody to wait for.
@@ -152,9 +171,7 @@ export class RaftState {
 
   /** The latest configuration that is committed. */
   get committedConfiguration(): Configuration {
-    let at = this.configurations.length - 1;
-    while (at > 0 && (this.configurations[at] as ConfigurationAt).index > this.log.commit) at -= 1;
-    return (this.configurations[at] as ConfigurationAt).configuration;
+    return this.configurationAt(this.log.commit).configuration;
   }
 
   get hardStateDurable(): boolean {
@@ -179,6 +196,26 @@ export class RaftState {
     assert(this.configurations.length > 0, 'the configuration of the base stays');
   }
 
+  /** The configuration in effect at `index`, which is committed, and the index of its entry. */
+  configurationAt(index: Index): ConfigurationAt {
+    let at = this.configurations.length - 1;
+    while (at > 0 && (this.configurations[at] as ConfigurationAt).index > index) at -= 1;
+    return this.configurations[at] as ConfigurationAt;
+  }
+
+  /** Gives up the entries through `index`. The configuration in effect there stays known. */
+  compact(index: Index): void {
+    const kept = this.configurationAt(index);
+    this.log.compact(index);
+    this.configurations = this.configurations.filter((known) => known.index >= kept.index);
+  }
+
+  /** The log starts over behind a snapshot: whoever it named as members, committed or not, is forgotten. */
+  restart(point: SnapshotPoint): void {
+    this.log.restart(point);
+    this.configurations = [configurationOf(point)];
+  }
+
   resetElectionDeadline(nowMs: number): void {
     if (!this.mayCampaign) {
       this.electionDeadlineMs = Number.POSITIVE_INFINITY;
@@ -199,6 +236,10 @@ export class RaftState {
     assert(entry.configuration !== null, 'a configuration entry carries one');
     this.configurations.push({ index: entry.index, configuration: entry.configuration });
   }
+}
+
+function configurationOf(snapshot: SnapshotPoint): ConfigurationAt {
+  return { index: snapshot.configurationIndex, configuration: snapshot.configuration };
 }
 
 /** The relations the protocol needs. The public edge checks them first, with words for the user. */

@@ -82,6 +82,25 @@ export interface Configuration extends Quorum {
   readonly members: readonly Member[];
 }
 
+/** The last entry that was compacted away, or the empty beginning. */
+export interface LogBase {
+  readonly index: Index;
+  readonly term: Term;
+  readonly timeMs: number;
+}
+
+/** What a snapshot covers: the state after the entry at `index`, and who was in the group then. */
+export interface SnapshotPoint {
+  readonly index: Index;
+  readonly term: Term;
+  /** Log time of the entry. */
+  readonly timeMs: number;
+  /** The latest configuration at or before `index`: committed, as everything a snapshot covers. */
+  readonly configuration: Configuration;
+  /** The entry that brought it, or 0. */
+  readonly configurationIndex: Index;
+}
+
 /** "I promised this holder not to commit against its lease for so long" (DESIGN's promise lease; room for its issue). */
 export interface PromiseRecord {
   readonly term: Term;

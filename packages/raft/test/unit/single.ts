@@ -16,6 +16,7 @@ import {
   Output,
   type RaftOptions,
   RaftState,
+  type SnapshotPoint,
   step,
   type VoteReply,
 } from '../../src/core/index.ts';
@@ -33,6 +34,7 @@ export class Single {
     readonly term?: number;
     readonly votedFor?: string;
     readonly configuration?: Configuration;
+    readonly snapshot?: SnapshotPoint;
     readonly options?: Partial<RaftOptions>;
   }) {
     this.raft = new RaftState({
@@ -45,6 +47,7 @@ export class Single {
         votedFor: start.votedFor === undefined ? null : nodeId(start.votedFor),
         promises: [],
       },
+      ...(start.snapshot === undefined ? {} : { snapshot: start.snapshot }),
       configuration: start.configuration ?? votersOnly(...start.voters),
       options: start.options ?? {},
     });
