@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { startCluster } from './cluster.ts';
+import { BenchCluster } from './cluster.ts';
 import { measureDisk } from './disk.ts';
 import { load, type LoadResult } from './load.ts';
 
@@ -32,7 +32,7 @@ function given() {
 const values = given();
 const seconds = Number(values.seconds);
 const directory = mkdtempSync(join(values.dir, 'nori-bench-'));
-const cluster = await startCluster(directory, { shards: Number(values.shards), basePort: Number(values.port) });
+const cluster = await BenchCluster.start(directory, { shards: Number(values.shards), basePort: Number(values.port) });
 try {
   const disk = await measureDisk(directory);
   console.log(

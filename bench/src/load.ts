@@ -124,7 +124,7 @@ class LoadClient {
 }
 
 /** Where the reply that starts at `at` ends; -1 when it is not all there. Only what SET and GET answer. */
-function replyEnd(bytes: Buffer, at: number): number {
+export function replyEnd(bytes: Buffer, at: number): number {
   const lineEnd = bytes.indexOf('\r\n', at);
   if (lineEnd === -1) return -1;
   if (bytes[at] !== 0x24) return lineEnd + 2;

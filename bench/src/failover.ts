@@ -1,0 +1,229 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { BenchCluster, type BenchNode } from './cluster.ts';
+import { EtcdCluster, etcdVersion, readEtcd, writeEtcd } from './etcd.ts';
+import { sleep } from './load.ts';
+import { Prober, RespTarget, type Target } from './prober.ts';
+
+// How long nobody can read, and nobody can write, when a shard's leader is killed, stopped or asked to leave; and the
+// same for etcd.
+
+const options = {
+  trials: { type: 'string', default: '9' },
+  faults: { type: 'string', default: 'kill,stop,term,restart' },
+  systems: { type: 'string', default: 'nori-kv,etcd' },
+  shards: { type: 'string', default: '8' },
+  'lease-ms': { type: 'string', default: '' },
+  dir: { type: 'string', default: tmpdir() },
+  port: { type: 'string', default: '19500' },
+} as const;
+
+const faults = {
+  kill: 'kill -9',
+  stop: 'SIGSTOP',
+  term: 'SIGTERM',
+  restart: 'kill -9, back in 0.5 s',
+} as const;
+type Fault = keyof typeof faults;
+
+/** Three nodes under test, whatever they run. */
+interface System {
+  readonly name: string;
+  /** Everybody is well and knows the leader; then its name. */
+  leader(): Promise<string>;
+  signal(id: string, name: NodeJS.Signals): void;
+  end(id: string, name: NodeJS.Signals): Promise<void>;
+  start(id: string): void;
+  /** Attempts on all nodes but one, of reads of a key nobody writes and of writes. */
+  probes(but: string): { readonly reads: Target[]; readonly writes: Target[] };
+  stop(): Promise<void>;
+}
+
+interface Trial {
+  readonly readGapMs: number;
+  readonly writeGapMs: number;
+}
+
+/** Successes come in again before the fault, and so long after it at least. */
+const before = 400;
+const afterMs = 1_000;
+const patienceMs = 15_000;
+
+async function trial(system: System, fault: Fault): Promise<Trial> {
+  const victim = await system.leader();
+  const { reads, writes } = system.probes(victim);
+  const reading = new Prober(reads);
+  const writing = new Prober(writes);
+  try {
+    await sleep(before);
+    const fromMs = performance.now();
+    const ended = strike(system, victim, fault);
+    if (fault === 'restart') setTimeout(() => system.start(victim), 500);
+    const untilMs = fromMs + patienceMs;
+    const backSince = (ms: number): boolean => reading.succeededSince(ms) && writing.succeededSince(ms);
+    while (performance.now() < untilMs) {
+      await sleep(50);
+      const nowMs = performance.now();
+      if (nowMs - fromMs > afterMs && backSince(nowMs - 300)) break;
+    }
+    const gaps = { readGapMs: reading.longestGapMs(fromMs), writeGapMs: writing.longestGapMs(fromMs) };
+    if (fault === 'stop') system.signal(victim, 'SIGCONT');
+    await ended;
+    if (fault === 'kill' || fault === 'term') system.start(victim);
+    return gaps;
+  } finally {
+    reading.stop();
+    writing.stop();
+  }
+}
+
+function strike(system: System, victim: string, fault: Fault): Promise<void> {
+  switch (fault) {
+    case 'stop':
+      system.signal(victim, 'SIGSTOP');
+      return Promise.resolve();
+    case 'term':
+      return system.end(victim, 'SIGTERM');
+    case 'kill':
+    case 'restart':
+      return system.end(victim, 'SIGKILL');
+    default:
+      throw new Error(`no such fault: ${String(fault)} (${Object.keys(faults).join(', ')})`);
+  }
+}
+
+async function noriKv(directory: string, values: Values): Promise<System> {
+  const leaseMs = values['lease-ms'];
+  const cluster = await BenchCluster.start(directory, {
+    shards: Number(values.shards),
+    basePort: Number(values.port),
+    // The balancer would move leaders while a trial runs.
+    flags: { '--balance': 'off', '--log-level': 'error', ...(leaseMs === '' ? {} : { '--lease-ms': leaseMs }) },
+  });
+  const nodeOf = (id: string): BenchNode => cluster.nodes.find((node) => node.id === id) as BenchNode;
+  const key = 'untouched';
+  const other = 'written:{untouched}';
+  const slot = Number(await ask((cluster.nodes[0] as BenchNode).respPort, 'CLUSTER', 'KEYSLOT', key));
+  await ask((cluster.nodes[0] as BenchNode).respPort, 'SET', key, 'x');
+  return {
+    name: leaseMs === '' ? 'nori-kv' : `nori-kv --lease-ms ${leaseMs}`,
+    async leader() {
+      for (;;) {
+        await cluster.ready();
+        const views = await Promise.all(cluster.nodes.map((node) => cluster.shards(node)));
+        const leaders = new Set(
+          views.map((shards) => shards?.find(({ slots: [from, to] }) => from <= slot && slot <= to)?.leader ?? null),
+        );
+        const [leader] = leaders;
+        if (leaders.size === 1 && typeof leader === 'string') return leader;
+        await sleep(50);
+      }
+    },
+    signal: (id, name) => nodeOf(id).signal(name),
+    end: (id, name) => nodeOf(id).end(name),
+    start: (id) => nodeOf(id).start(),
+    probes: (but) => {
+      const ports = cluster.nodes.filter(({ id }) => id !== but).map(({ respPort }) => respPort);
+      return {
+        reads: ports.map((port) => new RespTarget(port, 'GET', key)),
+        writes: ports.map((port) => new RespTarget(port, 'SET', other, 'x')),
+      };
+    },
+    stop: () => cluster.stop(),
+  };
+}
+
+/** One command; an error is thrown. The integer or text of the answer. */
+async function ask(port: number, ...args: readonly string[]): Promise<string> {
+  let reply = '';
+  const target = new RespTarget(port, ...args);
+  target.onReply = (text) => {
+    reply = text;
+  };
+  const succeeded = await target.attempt();
+  target.close();
+  if (!succeeded) throw new Error(`${args.join(' ')} was answered ${reply}`);
+  return reply.slice(1).trim();
+}
+
+async function etcd(directory: string, values: Values, version: string): Promise<System> {
+  const cluster = await EtcdCluster.start(directory, Number(values.port) + 100);
+  const first = writeEtcd(cluster.clientPort('e1'), 'untouched');
+  await first.attempt();
+  first.close();
+  return {
+    name: `etcd ${version}`,
+    async leader() {
+      for (;;) {
+        await cluster.ready();
+        const leaders = new Set(await Promise.all(cluster.ids.map((id) => cluster.leader(id))));
+        const [leader] = leaders;
+        if (leaders.size === 1 && typeof leader === 'string') return leader;
+        await sleep(50);
+      }
+    },
+    signal: (id, name) => cluster.signal(id, name),
+    end: (id, name) => cluster.end(id, name),
+    start: (id) => cluster.startNode(id),
+    probes: (but) => {
+      const ports = cluster.ids.filter((id) => id !== but).map((id) => cluster.clientPort(id));
+      return {
+        reads: ports.map((port) => readEtcd(port, 'untouched')),
+        writes: ports.map((port) => writeEtcd(port, 'written')),
+      };
+    },
+    stop: () => cluster.stop(),
+  };
+}
+
+type Values = ReturnType<typeof given>;
+
+function given() {
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    console.error((error as Error).message);
+    for (const [name, { default: value }] of Object.entries(options)) console.error(`  --${name} (default ${value})`);
+    return process.exit(2);
+  }
+}
+
+function line(system: string, fault: Fault, trials: readonly Trial[]): string {
+  const columns = [trials.map(({ readGapMs }) => readGapMs), trials.map(({ writeGapMs }) => writeGapMs)].flatMap(
+    (gaps) => {
+      const sorted = gaps.toSorted((a, b) => a - b);
+      return [sorted[sorted.length >> 1], sorted.at(-1)].map((ms) => Math.round(ms ?? Number.NaN));
+    },
+  );
+  const cells = columns.map((ms) => String(ms).padStart(14)).join('');
+  return `${system.padEnd(24)}${faults[fault].padEnd(24)}${String(trials.length).padStart(6)}${cells}`;
+}
+
+async function measure(system: System, values: Values): Promise<void> {
+  try {
+    for (const fault of values.faults.split(',') as Fault[]) {
+      const trials: Trial[] = [];
+      for (let count = 0; count < Number(values.trials); count += 1) trials.push(await trial(system, fault));
+      console.log(line(system.name, fault, trials));
+    }
+  } finally {
+    await system.stop();
+  }
+}
+
+const values = given();
+const directory = mkdtempSync(join(values.dir, 'nori-failover-'));
+try {
+  console.log('ms without a success after the fault, tried every 5 ms on the surviving nodes\n');
+  const titles = ['read median', 'read max', 'write median', 'write max'].map((title) => title.padStart(14)).join('');
+  console.log(`${'system'.padEnd(24)}${'fault of the leader'.padEnd(24)}trials${titles}`);
+  const systems = values.systems.split(',');
+  if (systems.includes('nori-kv')) await measure(await noriKv(directory, values), values);
+  const version = systems.includes('etcd') ? etcdVersion() : null;
+  if (version !== null) await measure(await etcd(directory, values, version), values);
+  else if (systems.includes('etcd')) console.log('etcd is not installed: nothing to compare with');
+} finally {
+  rmSync(directory, { recursive: true, force: true });
+}
