@@ -12,6 +12,8 @@ export interface CampaignOptions extends Omit<SimulationOptions, 'seed' | 'trace
   readonly minutes?: number;
   /** Runs every seed twice and compares the histories. */
   readonly twice?: boolean;
+  /** What one seed has different. */
+  readonly optionsOf?: (seed: number) => Partial<SimulationOptions>;
   readonly onResult?: (result: SimulationResult, done: number) => void;
 }
 
@@ -36,15 +38,16 @@ const ignore = (): void => undefined;
 
 /** Many seeds, one after another, and what was seen in all of them. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
-  const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult = ignore, ...rest } = options;
+  const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult = ignore } = options;
+  const { optionsOf, ...rest } = options;
   const startMs = realNowMs();
   const failures: { seed: number; message: string }[] = [];
   const sights = new Map<string, number>();
   const total = { simulatedMs: 0, realMs: 0, events: 0, acknowledged: 0 };
   let done = 0;
   for (let seed = firstSeed; seed < firstSeed + seeds && realNowMs() - startMs < minutes * 60_000; seed += 1) {
-    const shaped = { ...shapeOf(seed), ...rest, seed };
-    const result = await simulate(shaped);
+    const shaped = (): SimulationOptions => ({ ...shapeOf(seed), ...rest, ...optionsOf?.(seed), seed });
+    const result = await simulate(shaped());
     done += 1;
     total.simulatedMs += result.simulatedMs;
     total.realMs += result.realMs;
@@ -53,7 +56,7 @@ export async function campaign(options: CampaignOptions): Promise<CampaignResult
     for (const [sight, times] of result.sights) sights.set(sight, (sights.get(sight) ?? 0) + times);
     if (result.violation !== null) failures.push({ seed, message: result.violation.message });
     else if (twice) {
-      const again = await simulate(shaped);
+      const again = await simulate(shaped());
       if (again.hash !== result.hash) {
         failures.push({ seed, message: `Determinism: hash ${result.hash}, then ${again.hash}` });
       }

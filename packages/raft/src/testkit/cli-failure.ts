@@ -1,4 +1,5 @@
-import { type SimulationCase, decodeCase } from './shrink/case.ts';
+import type { Checker } from './checker.ts';
+import { type CaseSurroundings, type SimulationCase, decodeCase } from './shrink/case.ts';
 import type { SimulationResult } from './simulation.ts';
 import { account, explain } from './story/failure.ts';
 import { cutDown } from './story/story.ts';
@@ -23,14 +24,16 @@ export async function writeFailure(
   result: SimulationResult,
   failing: {
     readonly shape: { readonly nodes: number; readonly groups: number; readonly seconds: number };
+    /** Beside the standard ones, new for every run. */
+    readonly checkers: () => readonly Checker[];
     readonly makeWorkload: () => Workload;
     readonly files: FailureFiles;
   },
   io: Io,
 ): Promise<void> {
-  const { shape, makeWorkload, files } = failing;
+  const { shape, checkers, makeWorkload, files } = failing;
   const workloadName = makeWorkload().name;
-  const surroundings = (): { readonly workload: Workload } => ({ workload: makeWorkload() });
+  const surroundings = (): CaseSurroundings => ({ workload: makeWorkload(), checkers: checkers() });
   const limits = files.shrink ? {} : { triesMax: 0 };
   const { shrunk, replay, story, trace } = await explain(result, { ...shape, workloadName }, surroundings, limits);
   const name = `${files.out === '.' ? '' : `${files.out}/`}sim-seed-${result.seed}`;

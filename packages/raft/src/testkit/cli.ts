@@ -1,7 +1,9 @@
 import { campaign, shapeOf } from './campaign.ts';
+import type { Checker } from './checker.ts';
 import { type FailureFiles, replayCase, writeFailure } from './cli-failure.ts';
 import { historyLines } from './history/history-lines.ts';
 import { registerWorkload } from './register-workload.ts';
+import { scenarios } from './scenarios.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
 import { Recorder } from './story/recorder.ts';
 import { encodeTrace, traceOf } from './story/trace.ts';
@@ -22,6 +24,7 @@ interface Arguments {
   readonly seed: number | null;
   readonly seeds: number;
   readonly from: number;
+  readonly scenario: string | null;
   readonly minutes: number | null;
   readonly nodes: number | null;
   readonly groups: number | null;
@@ -41,6 +44,7 @@ export const usage: string = `npm run sim -- [options]
   --trace FILE      with --seed: write everything that happened as JSON
   --seeds N         run N seeds (default 100)
   --from N          the first of them (default 1)
+  --scenario NAME   a schedule with a name instead of drawn faults: ${Object.keys(scenarios).join(', ')}
   --minutes N       run seeds until so much real time has passed
   --nodes N         default: drawn from the seed, most often 3
   --groups N        default: drawn from the seed, most often 1
@@ -74,7 +78,7 @@ async function runOne(
   makeWorkload: (() => Workload) | null,
   io: CliIo,
 ): Promise<number> {
-  const shape = { ...shapeOf(seed), ...shapeFrom(parsed) };
+  const shape = { ...shapeOf(seed), ...shapeFrom(parsed, seed) };
   const workload = (makeWorkload ?? registerWorkload)();
   const traced = parsed.trace !== null;
   const result = await simulate({
@@ -90,7 +94,7 @@ async function runOne(
     else io.writeFile(parsed.history, lines);
   }
   const startCpuMs = io.cpuMs();
-  const again = await simulate({ ...shape, ...workloadFrom(makeWorkload), seed });
+  const again = await simulate({ ...shape, ...shapeFrom(parsed, seed), ...workloadFrom(makeWorkload), seed });
   const cpuMs = io.cpuMs() - startCpuMs;
   io.print(`seed ${seed}: ${shape.nodes} nodes, ${shape.groups} groups, ${result.schedule.length} faults`);
   io.print(`hash ${result.hash}`);
@@ -108,8 +112,8 @@ async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null,
   const failing: SimulationResult[] = [];
   const startCpuMs = io.cpuMs();
   const result = await campaign({
-    ...shapeFrom(parsed),
     ...workloadFrom(makeWorkload),
+    optionsOf: (seed) => shapeFrom(parsed, seed),
     firstSeed: parsed.from,
     seeds: parsed.minutes === null ? parsed.seeds : Number.MAX_SAFE_INTEGER,
     ...(parsed.minutes === null ? {} : { minutes: parsed.minutes }),
@@ -154,7 +158,7 @@ function sayBroken(seed: number, parsed: Arguments, message: string, io: CliIo):
     .flatMap(([name, value]) => (value === null ? [] : [` --${name} ${value}`]))
     .join('');
   const seconds = parsed.seconds === defaultSeconds ? '' : ` --seconds ${parsed.seconds}`;
-  const calm = parsed.calm ? ' --calm' : '';
+  const calm = `${parsed.calm ? ' --calm' : ''}${parsed.scenario === null ? '' : ` --scenario ${parsed.scenario}`}`;
   io.print(`  replay it: npm run sim -- --seed ${seed}${shape}${seconds}${calm} --trace trace.json`);
 }
 
@@ -168,15 +172,20 @@ async function sayFailure(
   io: CliIo,
 ): Promise<void> {
   const files: FailureFiles = { out: parsed.out, workload: parsed.workload, shrink: parsed.shrink };
-  const shape = { ...shapeOf(result.seed), ...shapeFrom(parsed), seconds: parsed.seconds };
-  await writeFailure(result, { shape, makeWorkload: makeWorkload ?? registerWorkload, files }, io);
+  const shape = { ...shapeOf(result.seed), ...shapeFrom(parsed, result.seed) };
+  const checkers = (): readonly Checker[] => shapeFrom(parsed, result.seed).checkers ?? [];
+  await writeFailure(result, { shape, checkers, makeWorkload: makeWorkload ?? registerWorkload, files }, io);
 }
 
 function workloadFrom(makeWorkload: (() => Workload) | null): { readonly workload?: Workload } {
   return makeWorkload === null ? {} : { workload: makeWorkload() };
 }
 
-function shapeFrom(parsed: Arguments): Pick<SimulationOptions, 'nodes' | 'groups' | 'seconds' | 'faults' | 'clients'> {
+type Shape = Omit<SimulationOptions, 'seed' | 'seconds'> & { readonly seconds: number };
+
+function shapeFrom(parsed: Arguments, seed: number): Shape {
+  const scenario = parsed.scenario === null ? undefined : scenarios[parsed.scenario];
+  if (scenario !== undefined) return { seconds: parsed.seconds, ...scenario.options(seed) };
   return {
     seconds: parsed.seconds,
     ...(parsed.calm ? { faults: {}, clients: { count: 4, thinkMsMax: 800 } } : {}),
@@ -187,7 +196,7 @@ function shapeFrom(parsed: Arguments): Pick<SimulationOptions, 'nodes' | 'groups
 
 const defaultSeconds = 60;
 const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'nodes', 'groups', 'seconds']);
-const texts = new Set(['trace', 'workload', 'history', 'replay', 'out']);
+const texts = new Set(['scenario', 'trace', 'workload', 'history', 'replay', 'out']);
 const flags = new Set(['twice', 'calm', 'no-shrink']);
 
 /** The arguments, or what is wrong with them; empty when help was asked for. */
@@ -205,11 +214,14 @@ function parse(args: readonly string[]): Arguments | string {
       given.set(name, value);
     } else return `unknown option ${args[at]}`;
   }
+  const scenario = given.get('scenario');
+  if (scenario !== undefined && scenarios[scenario] === undefined) return `there is no scenario ${scenario}`;
   const number = (name: string): number | null => (given.has(name) ? Number(given.get(name)) : null);
   return {
     seed: number('seed'),
     seeds: number('seeds') ?? 100,
     from: number('from') ?? 1,
+    scenario: given.get('scenario') ?? null,
     minutes: number('minutes'),
     nodes: number('nodes'),
     groups: number('groups'),

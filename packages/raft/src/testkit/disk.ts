@@ -1,6 +1,7 @@
 import type { Prng } from '../base/prng.ts';
 import type { Disk, DiskDone, DiskFile } from '../ports/disk.ts';
 import { DirectoryTree } from './directory-tree.ts';
+import { Lies } from './disk-lies.ts';
 import type { Inode } from './inode.ts';
 import type { Life } from './life.ts';
 import { chance, pick, skewed, spread } from './random.ts';
@@ -22,6 +23,9 @@ export const Operation = {
 } as const;
 export type Operation = (typeof Operation)[keyof typeof Operation];
 const operationNames = Object.keys(Operation);
+
+/** Longer than a disk that is well ever takes, and long enough for an election. */
+const slowSyncMs = 400;
 
 /** How a disk behaves for now. Rates are per operation. */
 export interface DiskWeather {
@@ -66,6 +70,7 @@ export class SimDisk {
   /** Errors and short writes it has answered with, since the machine last started. */
   faultsSinceBoot = 0;
   readonly tree: DirectoryTree = new DirectoryTree();
+  readonly lies: Lies;
   readonly prng: Prng;
   readonly timeline: Timeline;
   /** Told of every fault that hit an operation. */
@@ -78,6 +83,7 @@ export class SimDisk {
     this.timeline = timeline;
     this.prng = prng;
     this.onFault = onFault;
+    this.lies = new Lies(prng, onFault);
     this.format();
   }
 
@@ -94,6 +100,7 @@ export class SimDisk {
 
   /** The process died: each call under way had its effect, a part of it, or none. What was written stays cached. True when a write was cut short. */
   processDied(): boolean {
+    this.lies.ended();
     let cutShort = false;
     for (const { inode, bytes, position } of this.writes) {
       const part = pick(this.prng, [0, this.prng.between(0, bytes.length), bytes.length]);
@@ -130,6 +137,17 @@ export class SimDisk {
     const bit = prng.between(0, Math.max(1, used) * 8 - 1);
     inode.flip(bit);
     return { path, bit };
+  }
+
+  /** A sector of the log is zeros, though later ones were written; null when there is none to spoil. */
+  zeroSector(prng: Prng): { readonly path: string; readonly sector: number } | null {
+    const paths = this.tree.paths.filter((path) => !isAwaited(path) && this.tree.inode(path)?.filledSectors.length);
+    if (paths.length === 0) return null;
+    const path = pick(prng, paths);
+    const inode = this.tree.inode(path) as Inode;
+    const sector = pick(prng, inode.filledSectors);
+    inode.zero(sector);
+    return { path, sector };
   }
 
   /** An empty volume. */
@@ -181,7 +199,7 @@ export class SimDisk {
         this.fault('short write');
       }
       const written = this.roomFor(write, wanted);
-      if (written > 0) write.inode.write(write.bytes.subarray(0, written), write.position);
+      if (written > 0) this.put(write, write.bytes.subarray(0, written));
       if (write.awaited) timeline.promisesTouched = true;
       if (error !== null) done(error, 0);
       else if (written === 0 && wanted > 0) done(diskError('ENOSPC'), 0);
@@ -192,16 +210,28 @@ export class SimDisk {
   sync(life: Life, inode: Inode, awaited: boolean, done: DiskDone): void {
     const { timeline, prng, weather } = this;
     const sync = { inode, sectors: inode.snapshotDirty() };
+    const { writtenAt } = inode;
+    const followed = !awaited && this.lies.told?.followed === true;
     this.syncs.add(sync);
     const takesMs = skewed(prng, weather.syncMsMin, weather.syncMsMax);
+    if (takesMs > slowSyncMs) this.onFault('sync of more than 400 ms');
+    if (weather.syncHeldUntilMs > timeline.nowMs) this.onFault('sync that hung');
     timeline.at(Math.max(timeline.nowMs + takesMs, weather.syncHeldUntilMs), life, () => {
       this.syncs.delete(sync);
       const error = this.errorOf(Operation.sync);
-      if (error === null) inode.keep(sync.sectors);
-      else inode.forget(sync.sectors, prng);
+      if (error === null) {
+        inode.keep(sync.sectors);
+        inode.vouchedTo = writtenAt;
+        this.lies.synced(followed);
+      } else inode.forget(sync.sectors, prng);
       if (awaited) timeline.promisesTouched = true;
       done(error);
     });
+  }
+
+  private put({ inode, position, awaited }: Write, bytes: Uint8Array): void {
+    if (!awaited && this.lies.write(inode, bytes, position)) return;
+    inode.write(bytes, position);
   }
 
   /** How much of a write the volume takes. */

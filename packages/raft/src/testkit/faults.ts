@@ -35,6 +35,15 @@ export const faultKinds = [
   'bitFlip',
   'wipe',
   'transfer',
+  'ring',
+  'star',
+  'swizzle',
+  'strobe',
+  'skew',
+  'deadDisk',
+  'misdirectedWrite',
+  'staleSector',
+  'zeroedSector',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -79,10 +88,19 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   failedWrite: { rate: 0.7, forMsMax: 1500 },
   failedRead: { rate: 0.7, forMsMax: 3000 },
   shortWrite: { rate: 0.7, forMsMax: 1500 },
-  diskFull: { rate: 1, forMsMax: 10_000 },
+  diskFull: { rate: 1, forMsMax: 30_000 },
   bitFlip: { rate: 1, forMsMax: 1000 },
   wipe: { rate: 0.7, forMsMax: 1000 },
   transfer: { rate: 4, forMsMax: 1 },
+  ring: { rate: 2, forMsMax: 8000 },
+  star: { rate: 2, forMsMax: 8000 },
+  swizzle: { rate: 2, forMsMax: 8000 },
+  strobe: { rate: 2, forMsMax: 5000 },
+  skew: { rate: 1, forMsMax: 8000 },
+  deadDisk: { rate: 0.7, forMsMax: 8000 },
+  misdirectedWrite: { rate: 0.7, forMsMax: 3000 },
+  staleSector: { rate: 0.7, forMsMax: 3000 },
+  zeroedSector: { rate: 0.7, forMsMax: 1000 },
 };
 
 /** Every kind in half of all seeds, each with a rate around its usual one. */

@@ -10,6 +10,10 @@ export class Inode {
   current: Uint8Array = new Uint8Array(0);
   /** What a power cut leaves, whatever else it takes. */
   durable: Uint8Array = new Uint8Array(0);
+  /** Where the last write began. */
+  writtenAt = 0;
+  /** Where the last write began that was synced: what stands before it is vouched for by what stands there. */
+  vouchedTo = 0;
   private readonly dirty = new Set<number>();
 
   get dirtySectors(): number {
@@ -24,6 +28,7 @@ export class Inode {
     const end = position + bytes.length;
     if (end > this.current.length) this.resize(end);
     this.current.set(bytes, position);
+    this.writtenAt = position;
     const last = Math.floor((end - 1) / sectorBytes);
     for (let at = Math.floor(position / sectorBytes); at <= last; at += 1) this.dirty.add(at);
   }
@@ -73,6 +78,22 @@ export class Inode {
     for (const bytes of [this.current, this.durable]) {
       if (at < bytes.length) bytes[at] = (bytes[at] as number) ^ (1 << (bit & 7));
     }
+  }
+
+  /** The sectors before `vouchedTo` that hold anything. */
+  get filledSectors(): number[] {
+    const filled: number[] = [];
+    const whole = Math.floor(Math.min(this.vouchedTo, this.durable.length) / sectorBytes);
+    for (let at = 0; at < whole; at += 1) {
+      const sector = this.durable.subarray(at * sectorBytes, (at + 1) * sectorBytes);
+      if (sector.some((byte) => byte !== 0)) filled.push(at);
+    }
+    return filled;
+  }
+
+  zero(sector: number): void {
+    const start = sector * sectorBytes;
+    for (const bytes of [this.current, this.durable]) bytes.fill(0, start, start + sectorBytes);
   }
 
   private keepSector(at: number): void {

@@ -51,6 +51,10 @@ export class Machine {
   /** A bit of its disk was flipped, or all of it wiped: it may refuse to start, and no promise rests on its disk. */
   harmed = false;
   wiped = false;
+  /** How far `skew` has moved its wall clock. */
+  skewMs = 0;
+  /** Since when it stands still. */
+  pausedAtMs = 0;
   /** Why it never starts again, or null. */
   lost: string | null = null;
 

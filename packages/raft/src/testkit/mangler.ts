@@ -20,8 +20,14 @@ export function noMessageFaults(): MessageFaults {
 
 interface Held {
   readonly item: Uint8Array;
+  readonly heldMs: number;
   readonly dueMs: number;
+  /** How often both ends had started when it was sent. */
+  readonly boots: number;
 }
+
+/** Later than anybody waits. */
+const lateMs = 2000;
 
 /** Item kinds below this are Raft's own. What hosts pass on for their clients is lost at most: nobody sends it twice. */
 const hostKindMin = 64;
@@ -36,11 +42,18 @@ export class MessageMangler implements Mangler {
   private readonly timeline: Timeline;
   private readonly prng: Prng;
   private readonly onFault: (what: string) => void;
+  private readonly bootsOf: (machine: string) => number;
 
-  constructor(timeline: Timeline, prng: Prng, onFault: (what: string) => void) {
+  constructor(
+    timeline: Timeline,
+    prng: Prng,
+    onFault: (what: string) => void,
+    bootsOf: (machine: string) => number = () => 0,
+  ) {
     this.timeline = timeline;
     this.prng = prng;
     this.onFault = onFault;
+    this.bootsOf = bootsOf;
   }
 
   mangle(from: string, to: string, bytes: Uint8Array): Uint8Array | null {
@@ -100,7 +113,7 @@ export class MessageMangler implements Mangler {
     const { prng, timeline, faults } = this;
     const dueMs = timeline.nowMs + skewed(prng, spread(prng, 0, 5), faults.delayMsMax);
     const list = this.held.get(pair);
-    const held = { item: item.slice(), dueMs };
+    const held = { item: item.slice(), heldMs: timeline.nowMs, dueMs, boots: this.bootsOfPair(pair) };
     if (list === undefined) this.held.set(pair, [held]);
     else list.push(held);
   }
@@ -112,7 +125,17 @@ export class MessageMangler implements Mangler {
     const later = list.filter(({ dueMs }) => dueMs > nowMs);
     if (later.length === 0) this.held.delete(pair);
     else this.held.set(pair, later);
-    return list.filter(({ dueMs }) => dueMs <= nowMs).map(({ item }) => item);
+    const due = list.filter(({ dueMs }) => dueMs <= nowMs);
+    for (const { heldMs, boots } of due) {
+      if (nowMs - heldMs > lateMs) this.onFault('message came more than 2 s late');
+      if (boots !== this.bootsOfPair(pair)) this.onFault('message came after a restart');
+    }
+    return due.map(({ item }) => item);
+  }
+
+  private bootsOfPair(pair: string): number {
+    const [from = '', to = ''] = pair.split('>');
+    return this.bootsOf(from) + this.bootsOf(to);
   }
 }
 

@@ -1,16 +1,16 @@
 import { Prng } from '../base/prng.ts';
 import { maxClockDrift } from './clock.ts';
-import { type DiskWeather, calmDisk } from './disk.ts';
-import { type Fault, type FaultKind, splitInTwo } from './faults.ts';
+import { diskActs } from './disk-acts.ts';
+import { calmDisk } from './disk.ts';
+import type { Fault, FaultKind } from './faults.ts';
 import type { Machine } from './machine.ts';
 import { noMessageFaults } from './mangler.ts';
 import { calmNetwork } from './network.ts';
-import { chance, pick, shuffled, spread } from './random.ts';
+import { partitionActs } from './partitions.ts';
+import { chance, pick, spread } from './random.ts';
 import { Kind } from './timeline.ts';
+import { type Act, once, repeatedly, type Undo, victim } from './victims.ts';
 import type { World } from './world.ts';
-
-type Undo = (() => void) | null;
-type Act = (world: World, prng: Prng, forMs: number) => Undo;
 
 /** Carries a schedule of faults out, and takes back what is still going on when it is told to stop. */
 export class Nemesis {
@@ -57,6 +57,9 @@ export class Nemesis {
   }
 }
 
+/** The specification's clock skew: wall clocks this far from where they were, either way. */
+const skewMsMax = 200;
+
 const acts: Record<FaultKind, Act> = {
   crash: (world, prng, downMs) => once(() => world.crash(victim(world, prng), { powered: true, downMs })),
   powerCut: (world, prng, downMs) =>
@@ -87,6 +90,23 @@ const acts: Record<FaultKind, Act> = {
   pause: (world, prng) => standStill(world, [victim(world, prng)], false),
   pauseAll: (world) => standStill(world, world.machines, false),
   suspend: (world, prng) => standStill(world, [victim(world, prng)], true),
+  strobe: (world, prng) => {
+    // Nine parts of ten it stands still: long enough for nobody to notice, too long to keep up.
+    const machine = victim(world, prng);
+    const cycleMs = spread(prng, 20, 400);
+    const end = repeatedly(
+      world,
+      () => cycleMs,
+      () => {
+        world.pause(machine, { suspended: false });
+        world.timeline.after(cycleMs * 0.9, null, () => world.resume(machine));
+      },
+    );
+    return () => {
+      end();
+      world.resume(machine);
+    };
+  },
   drift: (world, prng) => {
     const machine = pick(prng, world.machines);
     const drift = spread(prng, -maxClockDrift, maxClockDrift);
@@ -98,50 +118,24 @@ const acts: Record<FaultKind, Act> = {
     once(() => {
       const byMs = pick(prng, [200, 3_600_000, 31_536_000_000]) * (chance(prng, 0.5) ? 1 : -1);
       const machine = pick(prng, world.machines);
-      const stepMs = Math.floor(byMs * prng.fraction());
+      const stepMs = Math.floor(byMs * pick(prng, [1, prng.fraction()]));
       world.timeline.tell(machine.id, 'wall clock stepped', { byMs: stepMs });
       machine.clock.stepWall(stepMs);
     }),
-  isolate: (world, prng) => {
-    const alone = victim(world, prng);
-    return cutBetween(world, [alone], others(world, alone), true);
-  },
-  split: (world, prng) => cutBetween(world, ...splitInTwo(prng, world.machines), true),
-  oneWay: (world, prng) => cutBetween(world, ...splitInTwo(prng, world.machines), false),
-  deaf: (world, prng) => {
-    const deaf = victim(world, prng);
-    return cutBetween(world, others(world, deaf), [deaf], false);
-  },
-  mute: (world, prng) => {
-    const mute = victim(world, prng);
-    return cutBetween(world, [mute], others(world, mute), false);
-  },
-  bridge: (world, prng) => {
-    const [, ...rest] = shuffled(prng, world.machines);
-    return rest.length < 2 ? null : cutBetween(world, ...splitInTwo(prng, rest), true);
-  },
-  flap: (world, prng, forMs) => {
-    const [left, right] = splitInTwo(prng, world.machines);
-    const undos: Undo[] = [];
-    let undo: Undo = null;
-    for (let atMs = 0; atMs < forMs; atMs += spread(prng, 20, 700)) {
-      world.timeline.after(atMs, null, () => {
-        if (ended) return;
-        if (undo === null) undo = cutBetween(world, left, right, chance(prng, 0.7));
-        else {
-          undo();
-          undo = null;
+  skew: (world, prng) =>
+    repeatedly(
+      world,
+      () => spread(prng, 50, 500),
+      () => {
+        for (const machine of world.machines) {
+          const byMs = Math.round(spread(prng, -skewMsMax, skewMsMax)) - machine.skewMs;
+          machine.skewMs += byMs;
+          world.timeline.tell(machine.id, 'wall clock stepped', { byMs });
+          machine.clock.stepWall(byMs);
         }
-      });
-    }
-    let ended = false;
-    undos.push(() => {
-      ended = true;
-      undo?.();
-      undo = null;
-    });
-    return () => undos[0]?.();
-  },
+      },
+    ),
+  ...partitionActs,
   slowNetwork: (world, prng) => {
     const { weather } = world.network;
     weather.delayMsMax = spread(prng, 5, 150);
@@ -177,43 +171,7 @@ const acts: Record<FaultKind, Act> = {
       weather.refuseRate = 0;
     };
   },
-  slowDisk: (world, prng) => {
-    const syncMsMin = spread(prng, 0, 400);
-    return weatherOf(world, victim(world, prng), { syncMsMin, syncMsMax: syncMsMin + spread(prng, 10, 3000) });
-  },
-  hungDisk: (world, prng, forMs) => weatherOf(world, victim(world, prng), { syncHeldUntilMs: world.nowMs + forMs }),
-  failedSync: (world, prng) => weatherOf(world, victim(world, prng), { syncErrorRate: spread(prng, 0.02, 1) }),
-  failedWrite: (world, prng) => weatherOf(world, victim(world, prng), { writeErrorRate: spread(prng, 0.02, 1) }),
-  failedRead: (world, prng, downMs) => {
-    const machine = victim(world, prng);
-    world.crash(machine, { powered: true, downMs: Math.min(downMs / 2, 500) });
-    return weatherOf(world, machine, { readErrorRate: 0.5, nameErrorRate: spread(prng, 0, 0.3) });
-  },
-  shortWrite: (world, prng) => weatherOf(world, victim(world, prng), { shortWriteRate: spread(prng, 0.02, 1) }),
-  diskFull: (world, prng) => {
-    const machine = victim(world, prng);
-    return weatherOf(world, machine, { capacityBytes: machine.disk.tree.bytes + prng.between(0, 80_000) });
-  },
-  bitFlip: (world, prng) =>
-    once(() => {
-      const machine = harmable(world, prng);
-      if (machine === null) return;
-      const flipped = machine.disk.flipBit(prng);
-      if (flipped === null) return;
-      machine.harmed = true;
-      world.timeline.tell(machine.id, 'bit flipped', flipped);
-      world.crash(machine, { powered: chance(prng, 0.5), downMs: prng.between(10, 500) });
-    }),
-  wipe: (world, prng) =>
-    once(() => {
-      const machine = harmable(world, prng);
-      if (machine === null || machine.process === null) return;
-      world.crash(machine, { powered: true, downMs: prng.between(10, 500) });
-      machine.harmed = true;
-      machine.wiped = true;
-      world.timeline.tell(machine.id, 'disk wiped');
-      machine.disk.format();
-    }),
+  ...diskActs,
   transfer: (world, prng) =>
     once(() => {
       const group = pick(prng, world.groups);
@@ -222,60 +180,9 @@ const acts: Record<FaultKind, Act> = {
     }),
 };
 
-function once(act: () => void): Undo {
-  act();
-  return null;
-}
-
-/** Any machine, but most often one that leads. */
-function victim(world: World, prng: Prng): Machine {
-  const leader = world.leader(pick(prng, world.groups));
-  return leader !== null && chance(prng, 0.4) ? leader : pick(prng, world.machines);
-}
-
-/** A machine whose disk may be spoiled for good: a majority must keep its memory, and all must have met. */
-function harmable(world: World, prng: Prng): Machine | null {
-  const { machines } = world;
-  const harmed = machines.filter((machine) => machine.harmed).length;
-  if (harmed + 1 > Math.floor((machines.length - 1) / 2)) return null;
-  const founded = machines.every(({ process }) => process?.host?.status().founded ?? true);
-  const everMet = machines.every(({ boots }) => boots > 0) && world.leader(world.groups[0] as number) !== null;
-  return founded && everMet ? pick(prng, machines) : null;
-}
-
-function others(world: World, one: Machine): Machine[] {
-  return world.machines.filter((machine) => machine !== one);
-}
-
 function standStill(world: World, machines: readonly Machine[], suspended: boolean): Undo {
   for (const machine of machines) world.pause(machine, { suspended });
   return () => {
     for (const machine of machines) world.resume(machine);
-  };
-}
-
-function cutBetween(world: World, left: readonly Machine[], right: readonly Machine[], bothWays: boolean): Undo {
-  const links: [string, string][] = [];
-  for (const from of left) {
-    for (const to of right) {
-      links.push([from.id, to.id]);
-      if (bothWays) links.push([to.id, from.id]);
-    }
-  }
-  for (const [from, to] of links) world.network.cut(from, to);
-  const sides = { from: left.map(({ id }) => id), to: right.map(({ id }) => id), bothWays };
-  world.timeline.tell('', 'cut', sides);
-  return () => {
-    world.timeline.tell('', 'mended', sides);
-    for (const [from, to] of links) world.network.mend(from, to);
-  };
-}
-
-function weatherOf(world: World, machine: Machine, change: Partial<DiskWeather>): Undo {
-  world.timeline.tell(machine.id, 'disk troubled', change);
-  Object.assign(machine.disk.weather, change);
-  return () => {
-    world.timeline.tell(machine.id, 'disk well');
-    Object.assign(machine.disk.weather, calmDisk());
   };
 }

@@ -32,6 +32,8 @@ export interface WorldOptions {
   readonly host?: Partial<HostConfig>;
 }
 
+/** Longer than any lease by default. */
+const longPauseMs = 2000;
 const wallEpochMs = 1_700_000_000_000;
 
 /** Machines, the network between them, clients, and time: whole hosts under one seed. */
@@ -58,7 +60,12 @@ export class World implements WorldParts {
     this.timeline = new Timeline(fork(root), options.traced ?? false);
     this.timeline.dispatch = (life, run) => this.dispatch(life as Process, { run, life });
     this.network = new SimNetwork(this.timeline, fork(root));
-    this.mangler = new MessageMangler(this.timeline, fork(root), (what) => this.saw(what));
+    this.mangler = new MessageMangler(
+      this.timeline,
+      fork(root),
+      (what) => this.saw(what),
+      (id) => this.machineOf(id)?.boots ?? 0,
+    );
     this.network.mangler = this.mangler;
     this.machines = Array.from({ length: options.nodes ?? 3 }, (_, place) => this.machine(place, fork(root)));
     this.groups = Array.from({ length: options.groups ?? 1 }, (_, at) => at + 1);
@@ -178,6 +185,7 @@ export class World implements WorldParts {
   pause(machine: Machine, options: { readonly suspended: boolean }): void {
     if (machine.paused) return;
     machine.paused = true;
+    machine.pausedAtMs = this.nowMs;
     if (options.suspended) machine.clock.suspend();
     this.timeline.record(Kind.fault, machine.place, 1);
     this.timeline.tell(machine.id, options.suspended ? 'suspended' : 'paused');
@@ -186,6 +194,7 @@ export class World implements WorldParts {
   resume(machine: Machine): void {
     if (!machine.paused) return;
     machine.paused = false;
+    if (this.nowMs - machine.pausedAtMs > longPauseMs) this.saw('pause of more than 2 s');
     machine.clock.resume();
     this.timeline.record(Kind.fault, machine.place, 2);
     this.timeline.tell(machine.id, 'resumed');

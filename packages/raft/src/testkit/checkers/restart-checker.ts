@@ -1,16 +1,28 @@
 import type { RaftState } from '../../core/state.ts';
-import type { GroupId, Index } from '../../core/types.ts';
+import type { GroupId, Index, Term } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
 import type { DurableGroup, DurableViews } from './durable-view.ts';
 
-/** What a machine's disk held for good when it went down, it still knows when it comes back. */
+/** What its disk told a core was durable. */
+interface Vouched {
+  readonly term: Term;
+  readonly index: Index;
+  readonly indexTerm: Term;
+}
+
+/**
+ * What a machine's disk held for good when it went down, it still knows when it comes back; and what its disk said it
+ * held, it still knows or does not come back at all: damage is found, never mended by forgetting.
+ */
 export class RestartChecker implements Checker {
   readonly name = 'restarts';
   private readonly views: DurableViews;
   /** By machine and group: what was durable when it went down last. */
   private readonly left: Map<string, DurableGroup> = new Map();
+
+  private readonly vouched: Map<string, Vouched> = new Map();
 
   constructor(views: DurableViews) {
     this.views = views;
@@ -20,20 +32,40 @@ export class RestartChecker implements Checker {
     const view = this.views.of(machine);
     for (const group of world.groups) {
       if (view.groups.has(group)) this.left.set(`${machine.id}/${group}`, view.group(group).copy());
+      const raft = machine.raft(group);
+      if (raft !== null) this.vouched.set(`${machine.id}/${group}`, vouchedFor(raft));
     }
   }
 
   afterEvent(world: SimWorld, machine: Machine): void {
-    if (this.left.size === 0) return;
+    if (this.left.size === 0 && this.vouched.size === 0) return;
     for (const group of world.groups) {
       const raft = machine.raft(group);
       if (raft === null) continue;
       const key = `${machine.id}/${group}`;
       const left = this.left.get(key);
-      if (left === undefined) continue;
+      const vouched = this.vouched.get(key);
       this.left.delete(key);
-      if (!machine.wiped) this.back(machine, group, raft, left);
+      this.vouched.delete(key);
+      if (machine.wiped) continue;
+      if (left !== undefined) this.back(machine, group, raft, left);
+      if (vouched !== undefined) this.kept(machine, group, raft, vouched);
     }
+  }
+
+  private kept(machine: Machine, group: GroupId, { term, log }: RaftState, vouched: Vouched): void {
+    const { index, indexTerm } = vouched;
+    const who = `${machine.id}, group ${group}`;
+    requireThat(
+      term >= vouched.term,
+      'NothingLost',
+      () => `${who}: comes back in term ${term}, it was told that term ${vouched.term} is durable`,
+    );
+    requireThat(
+      index <= log.baseIndex || (log.lastIndex >= index && log.termAt(index) === indexTerm) || log.lastTerm > indexTerm,
+      'NothingLost',
+      () => `${who}: comes back with a log through ${log.lastIndex}, it was told that ${index} is durable`,
+    );
   }
 
   private back(machine: Machine, group: GroupId, raft: RaftState, left: DurableGroup): void {
@@ -58,6 +90,11 @@ export class RestartChecker implements Checker {
         `${who}: comes back with a log through ${log.lastIndex}, its disk had (${parted}, term ${left.termAt(parted)})`,
     );
   }
+}
+
+function vouchedFor({ term, hardStateDurable, log }: RaftState): Vouched {
+  const index = log.persistedIndex;
+  return { term: hardStateDurable ? term : 0, index, indexTerm: log.termAt(index) ?? 0 };
 }
 
 function firstDifference({ log }: RaftState, left: DurableGroup): Index {

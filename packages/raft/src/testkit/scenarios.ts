@@ -1,0 +1,68 @@
+import { Prng } from '../base/prng.ts';
+import { SteadyChecker } from './checkers/steady-checker.ts';
+import type { Fault, FaultKind } from './faults.ts';
+import { pick, spread } from './random.ts';
+import type { SimulationOptions } from './simulation.ts';
+
+/** A run whose faults are written down instead of drawn; the seed only decides who is hit, and how hard. */
+export interface Scenario {
+  /** In a sentence: what is done, and what holds nevertheless. */
+  readonly about: string;
+  options(seed: number): SimulationOptions;
+}
+
+/** Named schedules, for `npm run sim -- --scenario NAME`. */
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  'election-storm': {
+    about: 'wall clocks skewed by up to 200 ms either way while leaders fall one after another: one leader per term',
+    options: electionStorm,
+  },
+  bridge: {
+    about: 'two halves that only one node sees both of: a leader stays, terms stand still, writes are acknowledged',
+    options: (seed) => steady('bridge', seed),
+  },
+  ring: {
+    about: 'five nodes, each of which sees two others: a leader stays, terms stand still, writes are acknowledged',
+    options: (seed) => steady('ring', seed),
+  },
+  star: {
+    about: 'one node that sees all, and nobody else sees another: it leads, terms stand still, writes are acknowledged',
+    options: (seed) => steady('star', seed),
+  },
+};
+
+const stormSeconds = 30;
+
+/** The specification's storm: clocks that disagree by 200 ms and change speed, and every second something ends an office. */
+function electionStorm(seed: number): SimulationOptions {
+  const prng = new Prng(seed);
+  const fault = (kind: FaultKind, atMs: number, forMs: number): Fault => ({ kind, atMs, forMs, seed: prng.uint32() });
+  const endMs = stormSeconds * 1000;
+  const schedule = [fault('skew', 0, endMs)];
+  for (let atMs = 0; atMs < endMs; atMs += 1000) schedule.push(fault('drift', atMs, 5000));
+  for (let atMs = 2000; atMs < endMs; atMs += spread(prng, 200, 1200)) {
+    const kind = pick(prng, ['isolate', 'deaf', 'mute', 'crash', 'pause', 'transfer'] as const);
+    schedule.push(fault(kind, atMs, spread(prng, 200, 1500)));
+  }
+  return { seed, nodes: 5, groups: 1, seconds: stormSeconds, schedule };
+}
+
+const steadyFromMs = 4000;
+const steadyForMs = 12_000;
+/** Until check-quorum has spoken and the one who can has been elected, whoever led before. */
+const settledAfterMs = 4000;
+
+/** One topology that lets a majority work, kept for a while. */
+function steady(kind: FaultKind, seed: number): SimulationOptions {
+  const toMs = steadyFromMs + steadyForMs;
+  const limits = { fromMs: steadyFromMs + settledAfterMs, toMs: toMs - 1, termsMax: 0, silenceMsMax: 2500 };
+  return {
+    seed,
+    nodes: 5,
+    groups: 1,
+    seconds: toMs / 1000,
+    clients: { count: 5, thinkMsMax: 100 },
+    schedule: [{ kind, atMs: steadyFromMs, forMs: steadyForMs, seed: new Prng(seed).uint32() }],
+    checkers: [new SteadyChecker(limits)],
+  };
+}
