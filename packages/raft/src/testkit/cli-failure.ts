@@ -35,7 +35,12 @@ export async function writeFailure(
   const workloadName = makeWorkload().name;
   const surroundings = (): CaseSurroundings => ({ workload: makeWorkload(), checkers: checkers() });
   const limits = files.shrink ? {} : { triesMax: 0 };
-  const { shrunk, replay, story, trace } = await explain(result, { ...shape, workloadName }, surroundings, limits);
+  const { shrunk, replay, story, trace } = await explain(
+    result,
+    { nodes: shape.nodes, groups: shape.groups, seconds: shape.seconds, workloadName },
+    surroundings,
+    limits,
+  );
   const name = `${files.out === '.' ? '' : `${files.out}/`}sim-seed-${result.seed}`;
   io.writeFile(`${name}.case.json`, replay);
   io.writeFile(`${name}.story.txt`, story);

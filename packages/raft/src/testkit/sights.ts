@@ -1,7 +1,7 @@
 import { type FaultKind, faultKinds } from './faults.ts';
 
 /** Faults that one campaign in hundreds has none of. */
-const rareFaults: ReadonlySet<FaultKind> = new Set(['wipe', 'bitFlip']);
+const rareFaults: ReadonlySet<FaultKind> = new Set(['wipe', 'bitFlip', 'zeroedSector', 'misdirectedWrite', 'staleSector']);
 
 /** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */
 export const campaignSights: readonly string[] = [
@@ -39,6 +39,11 @@ export const campaignSights: readonly string[] = [
   'message lost',
   'message doubled',
   'message held back',
+  'message came more than 2 s late',
+  'message came after a restart',
+  'pause of more than 2 s',
+  'sync of more than 400 ms',
+  'sync that hung',
   'acknowledged entry found on a majority of disks',
 ];
 
@@ -47,6 +52,10 @@ export const longCampaignSights: readonly string[] = [
   'transfer failed',
   'fault wipe',
   'fault bitFlip',
+  'write misdirected',
+  'sector went stale',
+  'sector zeroed',
+  'bit flipped',
   'damaged disk refused',
   'PeerRefused: DISK_REPLACED',
   'DiskFull',
