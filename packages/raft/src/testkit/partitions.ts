@@ -95,7 +95,7 @@ function swizzle(world: World, prng: Prng, forMs: number): Undo {
   });
   return () => {
     ended = true;
-    for (const machine of [...undos.keys()]) back(machine);
+    for (const machine of undos.keys()) back(machine);
   };
 }
 
