@@ -1,7 +1,13 @@
 import { type FaultKind, faultKinds } from './faults.ts';
 
 /** Faults that one campaign in hundreds has none of. */
-const rareFaults: ReadonlySet<FaultKind> = new Set(['wipe', 'bitFlip', 'zeroedSector', 'misdirectedWrite', 'staleSector']);
+const rareFaults: ReadonlySet<FaultKind> = new Set([
+  'wipe',
+  'bitFlip',
+  'zeroedSector',
+  'misdirectedWrite',
+  'staleSector',
+]);
 
 /** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */
 export const campaignSights: readonly string[] = [
