@@ -21,4 +21,4 @@ export { RaftHost, type RaftHostConfig } from './node/raft-host.ts';
 export { type RaftConfig, RaftNode, type ReplicatedLog } from './node/raft-node.ts';
 export { histogramBuckets, Metric, type MetricFacts, metricFacts } from './observe/metrics.ts';
 export type { Meter, Observer, PeerEvent, RaftEvent, StorageEvent, VizEvent } from './ports/meter.ts';
-export type { AppliedEntry, StateMachine } from './ports/state-machine.ts';
+export type { AppliedEntry, AppliedPosition, StateMachine } from './ports/state-machine.ts';

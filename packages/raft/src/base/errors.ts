@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'DISK_FAILED'
   | 'WAL_DAMAGED'
   | 'FORMAT_TOO_NEW'
+  | 'STATE_FOREIGN'
   | 'DATA_DIR_LOCKED'
   | 'DATA_DIR_UNUSABLE'
   | 'DATA_DIR_EMPTY'
@@ -69,6 +70,11 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   DISK_FAILED: fact('unknown', false, 'replace the disk or fix the volume, then restart the node'),
   WAL_DAMAGED: fact('none', false, 'do not delete it: restore the data directory, or replace the node'),
   FORMAT_TOO_NEW: fact('none', false, 'start a version of nori-raft at least as new as the one that wrote this'),
+  STATE_FOREIGN: fact(
+    'none',
+    false,
+    "remove the state machine's own store, so that it is built anew from the log and the snapshots",
+  ),
   DATA_DIR_LOCKED: fact('none', false, 'stop the other process, or give this one a directory of its own'),
   DATA_DIR_UNUSABLE: fact('none', false, 'create the directory and make it writable for this user'),
   DATA_DIR_EMPTY: fact('none', false, 'start it once with bootstrap to found a new cluster'),

@@ -35,6 +35,14 @@ export class Log {
     this.applied = base.index;
   }
 
+  /** At start: the state machine has the entries through `index` already. Only what is committed is ever applied. */
+  resumeAt(index: Index): void {
+    assert(index <= this.lastIndex, 'what was applied is in the log');
+    if (index <= this.applied) return;
+    this.commit = index;
+    this.applied = index;
+  }
+
   get baseIndex(): Index {
     return this.base.index;
   }

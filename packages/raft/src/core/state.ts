@@ -97,6 +97,8 @@ export interface RaftStart {
    * is committed and applied. Absent: nothing.
    */
   readonly snapshot?: SnapshotPoint;
+  /** Through here the state machine has the entries from a store of its own, perhaps beyond the snapshot: they are committed. */
+  readonly applied?: Index;
   /** Without a snapshot: who is in the group before an entry says so. Absent: nobody. */
   readonly configuration?: Configuration;
 }
@@ -156,6 +158,7 @@ export class RaftState {
       this.log.commit = snapshot.index;
       this.log.applied = snapshot.index;
     }
+    if (start.applied !== undefined) this.log.resumeAt(start.applied);
     this.electionDeadlineMs = Number.POSITIVE_INFINITY;
     this.resetElectionDeadline(start.nowMs);
     // Alone, there is nobody to wait for.

@@ -2,7 +2,15 @@ import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
 import { foundingConfiguration } from '../core/configuration.ts';
 import { RaftState } from '../core/state.ts';
-import { type Configuration, EntryKind, entry, type GroupId, type Member, type Term } from '../core/types.ts';
+import {
+  type Configuration,
+  EntryKind,
+  entry,
+  type GroupId,
+  type Index,
+  type Member,
+  type Term,
+} from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Random } from '../ports/random.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -10,6 +18,7 @@ import type { RecoveredGroup, Wal } from '../wal/wal.ts';
 import type { CreateGroup } from './api.ts';
 import { Group } from './group.ts';
 import { type HostOptions, membersOf } from './options.ts';
+import { resumeIndex } from './resume.ts';
 import type { Turn } from './turn.ts';
 
 const foundingTerm: Term = 1;
@@ -65,7 +74,7 @@ export class Groups {
     }
     const members = create.members === undefined ? options.members : this.foundersOf(create.members);
     const start = onDisk ?? (await this.found(id, foundingConfiguration(members)));
-    const group = this.makeGroup(start, stateMachine);
+    const group = this.makeGroup(start, stateMachine, resumeIndex(start, stateMachine.durablePosition?.() ?? null));
     // From here on the group has the entries; what is kept is that its id is taken.
     recovered.set(id, { ...start, entries: [] });
     this.open.set(id, group);
@@ -124,7 +133,7 @@ export class Groups {
     return { group: id, hardState, entries: [first], base: { index: 0, term: 0, timeMs: 0 }, destroyed: false };
   }
 
-  private makeGroup(start: RecoveredGroup, stateMachine: StateMachine): Group {
+  private makeGroup(start: RecoveredGroup, stateMachine: StateMachine, applied: Index): Group {
     const { options, clock, random, turn } = this.parts;
     const raft = new RaftState({
       id: options.id,
@@ -134,6 +143,7 @@ export class Groups {
       hardState: start.hardState,
       base: start.base,
       entries: start.entries,
+      applied,
     });
     return new Group({
       id: start.group,

@@ -177,7 +177,8 @@ export class Host {
    * Takes up a group: as it is on disk, or, if it is not, as a new one founded by `members`. Every founding member
    * must create it with the same members.
    *
-   * @throws NoriError GROUP_EXISTS, GROUP_DESTROYED (its id was used on this node before), CONFIG_INVALID, DISK_FAILED, CLOSED.
+   * @throws NoriError GROUP_EXISTS, GROUP_DESTROYED (its id was used on this node before), STATE_FOREIGN,
+   *   CONFIG_INVALID, DISK_FAILED, CLOSED.
    */
   async createGroup(create: CreateGroup): Promise<void> {
     this.assertRunning();

@@ -9,6 +9,12 @@ export interface AppliedEntry {
   readonly command: Uint8Array;
 }
 
+/** A place in the log. The term tells it from the same index of another log. */
+export interface AppliedPosition {
+  readonly index: Index;
+  readonly term: Term;
+}
+
 /**
  * What a group replicates. `apply` must be deterministic: the same entries give the same state and results on every
  * node, so it may not ask the clock, chance or the outside world. If it throws, the group halts on this node: a
@@ -32,8 +38,20 @@ export interface StateMachine {
   conflicts?(query: Uint8Array, entries: readonly AppliedEntry[]): boolean;
   /** A consistent image of the state as of the last applied entry; later applies do not change what is read from it. */
   snapshot(): AsyncIterable<Uint8Array>;
-  /** Replaces the whole state by an image that `snapshot` gave. */
-  restore(image: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * Replaces the whole state by an image that `snapshot` gave. `at` is the last entry the image covers: a state machine
+   * that keeps its own position (`durablePosition`) takes it for its own, in the same step as the state.
+   */
+  restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void>;
+  /**
+   * For state machines that keep their state on disk themselves: the position through which the state is there after a
+   * power cut at this moment, or null when that is nothing. It must be stored in the same transaction as what the
+   * entries through it changed. When the group is taken up, the host asks and goes on with the entry after it, so at that
+   * moment the state must hold exactly the commands through it; later it asks before it gives up entries of the log, of
+   * which those after this position are still needed. Without this method the state is built from the newest snapshot
+   * and the log at each start.
+   */
+  durablePosition?(): AppliedPosition | null;
   /** Log time reached `timeMs` without a command: drop what expired. */
   advanceTime?(timeMs: number): void;
   /** The log time at which something next expires, or null. The leader then writes an entry that carries time. */

@@ -1,5 +1,5 @@
 import type { Index } from '../core/types.ts';
-import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
+import type { AppliedEntry, AppliedPosition, StateMachine } from '../ports/state-machine.ts';
 import { payloadOf } from './operation.ts';
 
 export interface ApplyWatcher {
@@ -39,8 +39,8 @@ export class WatchedMachine implements StateMachine {
     return this.inner.snapshot();
   }
 
-  restore(image: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.inner.restore(image);
+  restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+    return this.inner.restore(image, at);
   }
 
   advanceTime(timeMs: number): void {

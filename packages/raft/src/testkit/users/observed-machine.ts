@@ -1,5 +1,5 @@
 import type { Index } from '../../core/types.ts';
-import type { AppliedEntry, StateMachine } from '../../ports/state-machine.ts';
+import type { AppliedEntry, AppliedPosition, StateMachine } from '../../ports/state-machine.ts';
 
 /** A user's state machine, and somebody who hears that log time went on without a command. */
 export class ObservedMachine implements StateMachine {
@@ -34,7 +34,7 @@ export class ObservedMachine implements StateMachine {
     return this.inner.snapshot();
   }
 
-  restore(image: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.inner.restore(image);
+  restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+    return this.inner.restore(image, at);
   }
 }
