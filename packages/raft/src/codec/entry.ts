@@ -7,6 +7,7 @@ import {
   entry,
   isNodeId,
   type NodeId,
+  type Plan,
 } from '../core/types.ts';
 import { type ByteReader, type ByteWriter, malformed } from './bytes.ts';
 
@@ -57,7 +58,17 @@ export function readEntry(reader: ByteReader, index: Index): Entry {
   }
 }
 
+/** Stands where a configuration would count its voters, and says that a plan comes first. */
+const planMark = 0xffff;
+
 export function writeConfiguration(writer: ByteWriter, configuration: Configuration): void {
+  const { planned } = configuration;
+  if (planned !== undefined) {
+    writer.u16(planMark);
+    writeIds(writer, planned.voters);
+    writeIds(writer, planned.learners);
+    writeIds(writer, planned.joined);
+  }
   writeIds(writer, configuration.incoming);
   writeIds(writer, configuration.outgoing);
   writeIds(writer, configuration.learners);
@@ -70,13 +81,20 @@ export function writeConfiguration(writer: ByteWriter, configuration: Configurat
 }
 
 export function readConfiguration(reader: ByteReader): Configuration {
-  const incoming = readIds(reader);
+  let count = reader.u16();
+  let planned: Plan | null = null;
+  if (count === planMark) {
+    planned = { voters: readIds(reader), learners: readIds(reader), joined: readIds(reader) };
+    count = reader.u16();
+  }
+  const incoming = readIds(reader, count);
   const outgoing = readIds(reader);
   const learners = readIds(reader);
   const learnersNext = readIds(reader);
   const members: Member[] = [];
   for (let left = reader.u16(); left > 0; left -= 1) members.push({ id: readId(reader), address: reader.text() });
-  return { incoming, outgoing, learners, learnersNext, members };
+  const configuration = { incoming, outgoing, learners, learnersNext, members };
+  return planned === null ? configuration : { ...configuration, planned };
 }
 
 /** @throws NoriError WIRE_MALFORMED when the text cannot name a node. */
@@ -91,8 +109,8 @@ function writeIds(writer: ByteWriter, ids: readonly NodeId[]): void {
   for (const id of ids) writer.text(id);
 }
 
-function readIds(reader: ByteReader): NodeId[] {
+function readIds(reader: ByteReader, count: number = reader.u16()): NodeId[] {
   const ids: NodeId[] = [];
-  for (let left = reader.u16(); left > 0; left -= 1) ids.push(readId(reader));
+  for (let left = count; left > 0; left -= 1) ids.push(readId(reader));
   return ids;
 }

@@ -57,6 +57,9 @@ export function writeMessage(writer: ByteWriter, message: Message): void {
     case MessageKind.timeoutNow:
       writer.u53(message.releasedTerm);
       return;
+    case MessageKind.removed:
+      writer.u53(message.configurationIndex);
+      return;
     default:
       unreachable(message);
   }
@@ -77,13 +80,15 @@ export function readMessage(reader: ByteReader, kind: MessageKind, from: NodeId,
       return readAppendReply(reader, from, to);
     case MessageKind.timeoutNow:
       return readTimeoutNow(reader, from, to);
+    case MessageKind.removed:
+      return { kind, from, to, term: reader.u53(), configurationIndex: reader.u53() };
     default:
       return unreachable(kind);
   }
 }
 
 export function isMessageKind(kind: number): kind is MessageKind {
-  return kind >= MessageKind.preVote && kind <= MessageKind.timeoutNow;
+  return (kind >= MessageKind.preVote && kind <= MessageKind.timeoutNow) || kind === MessageKind.removed;
 }
 
 function readVoteRequest(reader: ByteReader, kind: VoteRequest['kind'], from: NodeId, to: NodeId): VoteRequest {

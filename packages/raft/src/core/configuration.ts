@@ -1,23 +1,11 @@
 import { NoriError } from '../base/errors.ts';
-import { type Configuration, isNodeId, type Member, type NodeId } from './types.ts';
+import { type Configuration, isNodeId, type Member, type MembershipChange, type NodeId } from './types.ts';
 
 /**
  * One step from a configuration to the next. `change` names what shall be different; if the set of voters changes,
  * the result is joint and `leaveJoint` must follow once it is committed (thesis 4.3).
  */
-export type ConfigurationChange =
-  | {
-      readonly kind: 'change';
-      /** New voters, or learners that become voters. */
-      readonly add?: readonly (Member | NodeId)[];
-      readonly addLearners?: readonly (Member | NodeId)[];
-      readonly remove?: readonly NodeId[];
-      /** Learners that become voters. */
-      readonly promote?: readonly NodeId[];
-      /** Voters that become learners. */
-      readonly demote?: readonly NodeId[];
-    }
-  | { readonly kind: 'leaveJoint' };
+export type ConfigurationChange = ({ readonly kind: 'change' } & MembershipChange) | { readonly kind: 'leaveJoint' };
 
 /** The configuration a group is founded with: all members vote. Members are sorted, so every founder writes the same bytes. */
 export function foundingConfiguration(members: readonly Member[]): Configuration {
@@ -38,6 +26,11 @@ export function isJoint(configuration: Configuration): boolean {
 /** Whether the node has a vote in either half. */
 export function isVoter(configuration: Configuration, id: NodeId): boolean {
   return configuration.incoming.includes(id) || configuration.outgoing.includes(id);
+}
+
+/** Whether the node receives the log. */
+export function isMember(configuration: Configuration, id: NodeId): boolean {
+  return isVoter(configuration, id) || configuration.learners.includes(id);
 }
 
 /** Everybody who receives the log: voters of both halves and learners, each once. */
@@ -75,7 +68,7 @@ function listed(configuration: Configuration): Configuration {
   };
 }
 
-function enter(before: Configuration, change: Extract<ConfigurationChange, { kind: 'change' }>): Configuration {
+function enter(before: Configuration, change: MembershipChange): Configuration {
   if (isJoint(before)) throw invalid('the configuration is joint: the change in progress must finish first');
   const voters = new Set(before.incoming);
   const learners = new Set(before.learners);

@@ -2,6 +2,7 @@ import { assert, unreachable } from '../base/assert.ts';
 import { replicasOf } from './configuration.ts';
 import { earlyFirstMsMax } from './early-election.ts';
 import type { LeaderGoneInput } from './input.ts';
+import { knowsRemoved, tellRemoved } from './membership.ts';
 import { MessageKind, type VoteReply, type VoteRequest } from './message.ts';
 import type { Output } from './output.ts';
 import { voteResult } from './quorum.ts';
@@ -92,6 +93,7 @@ export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: numb
     raft.resetElectionDeadline(nowMs);
   }
   reply(raft, request, granted, output);
+  if (knowsRemoved(raft, request.from)) tellRemoved(raft, request.from, output);
 }
 
 /** A request of an earlier term gets this term back, so that a candidate that fell behind catches up. */
@@ -99,6 +101,7 @@ export function refuseStaleVote(raft: RaftState, request: VoteRequest, output: O
   const preVote = request.kind === MessageKind.preVote;
   output.notes.push({ kind: 'voteRequested', from: request.from, term: request.term, preVote });
   reply(raft, request, false, output);
+  if (knowsRemoved(raft, request.from)) tellRemoved(raft, request.from, output);
 }
 
 function reply(raft: RaftState, request: VoteRequest, granted: boolean, output: Output): void {

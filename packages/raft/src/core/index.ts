@@ -5,6 +5,7 @@ export {
   type ConfigurationChange,
   foundingConfiguration,
   isJoint,
+  isMember,
   isVoter,
   replicasOf,
 } from './configuration.ts';
@@ -13,6 +14,7 @@ export { checkInvariants } from './invariants.ts';
 export { emptyBase, Log } from './log.ts';
 export * from './message.ts';
 export * from './output.ts';
+export { catchUpRoundsMax, membersMax } from './membership.ts';
 export { Progress, ProgressState } from './progress.ts';
 export { committedIndex, isQuorum, type PerNode, type VoteResult, voteResult } from './quorum.ts';
 export { step } from './raft.ts';

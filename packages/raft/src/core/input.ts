@@ -1,5 +1,5 @@
 import type { Message } from './message.ts';
-import type { EntryKind, Index, NodeId, SnapshotPoint, Term } from './types.ts';
+import type { EntryKind, Index, MembershipChange, NodeId, SnapshotPoint, Term } from './types.ts';
 
 export const InputKind = {
   message: 1,
@@ -12,6 +12,7 @@ export const InputKind = {
   transfer: 8,
   linkReset: 9,
   leaderGone: 10,
+  reconfigure: 11,
   snapshotTaken: 20,
   snapshotInstalled: 21,
   snapshotAbandoned: 22,
@@ -121,6 +122,18 @@ export interface SnapshotAbandonedInput {
   readonly to: NodeId;
 }
 
+/**
+ * Change who is in the group; null gives up the change under way, if it has not come too far. The answer is in
+ * `changesAccepted` or `changesRefused`, and the outcome is what configuration is committed in the end.
+ */
+export interface ReconfigureInput {
+  readonly kind: typeof InputKind.reconfigure;
+  readonly id: number;
+  readonly change: MembershipChange | null;
+  /** The leader's wall clock, in ms since the Unix epoch, for log time. */
+  readonly wallMs: number;
+}
+
 /** Everything that can happen to a group. */
 export type Input =
   | MessageInput
@@ -135,4 +148,5 @@ export type Input =
   | LeaderGoneInput
   | SnapshotTakenInput
   | SnapshotInstalledInput
-  | SnapshotAbandonedInput;
+  | SnapshotAbandonedInput
+  | ReconfigureInput;

@@ -1,6 +1,6 @@
 import type { Entry, Index, NodeId, Term } from './types.ts';
 
-/** The numbers are the wire's: never reuse one. 8 and up are kept for snapshots. */
+/** The numbers are the wire's: never reuse one. 8 to 15 are kept for snapshots. */
 export const MessageKind = {
   preVote: 1,
   preVoteReply: 2,
@@ -9,6 +9,7 @@ export const MessageKind = {
   append: 5,
   appendReply: 6,
   timeoutNow: 7,
+  removed: 16,
 } as const;
 export type MessageKind = (typeof MessageKind)[keyof typeof MessageKind];
 
@@ -85,4 +86,14 @@ export interface TimeoutNow extends Envelope {
   readonly releasedTerm: Term;
 }
 
-export type Message = VoteRequest | VoteReply | AppendRequest | AppendReply | TimeoutNow;
+/**
+ * Tells a node that a committed configuration has no place for it. True whatever the terms of the two are: what is
+ * committed stays.
+ */
+export interface Removed extends Envelope {
+  readonly kind: typeof MessageKind.removed;
+  /** The index of that configuration's entry. */
+  readonly configurationIndex: Index;
+}
+
+export type Message = VoteRequest | VoteReply | AppendRequest | AppendReply | TimeoutNow | Removed;

@@ -1,6 +1,6 @@
 import type { PersistedInput } from './input.ts';
 import type { Message } from './message.ts';
-import type { HardState, Index, LogBase, NodeId, Role, Term } from './types.ts';
+import type { Configuration, HardState, Index, LogBase, NodeId, Role, Term } from './types.ts';
 
 /** Why the core turned something away. All of them mean: certainly not appended. */
 export type RefusalCode = 'NOT_LEADER' | 'QUORUM_UNAVAILABLE' | 'OVERLOADED' | 'UNSUPPORTED';
@@ -15,6 +15,14 @@ export interface Refused {
   readonly id: number;
   readonly code: RefusalCode;
   readonly leader: NodeId | null;
+}
+
+export interface ChangeRefused {
+  readonly id: number;
+  readonly code: RefusalCode | 'CHANGE_IN_PROGRESS' | 'CONFIGURATION_INVALID';
+  readonly leader: NodeId | null;
+  /** In words, for whoever asked. */
+  readonly reason: string;
 }
 
 /** A read that may be answered from any state applied through `index`. */
@@ -39,7 +47,15 @@ export type Note =
   | { readonly kind: 'leaderElected'; readonly node: NodeId; readonly term: Term }
   | { readonly kind: 'steppedDown'; readonly term: Term; readonly reason: string }
   | { readonly kind: 'roleChanged'; readonly role: Role; readonly term: Term }
-  | { readonly kind: 'transferFailed'; readonly to: NodeId; readonly term: Term };
+  | { readonly kind: 'transferFailed'; readonly to: NodeId; readonly term: Term }
+  /** A leader appended a configuration: from now on it is in effect. */
+  | { readonly kind: 'configurationAppended'; readonly index: Index; readonly configuration: Configuration }
+  /** A learner that is to vote was fed for so many rounds, and keeps up now. */
+  | { readonly kind: 'learnerCaughtUp'; readonly node: NodeId; readonly rounds: number }
+  /** A learner that is to vote fell behind faster than it was fed: the change is given up. */
+  | { readonly kind: 'learnerTooSlow'; readonly node: NodeId; readonly rounds: number }
+  /** This node heard that it is a member no more. */
+  | { readonly kind: 'removed'; readonly configurationIndex: Index };
 
 /**
  * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what
@@ -68,6 +84,9 @@ export class Output {
   commit: Index = 0;
   readonly accepted: Accepted[] = [];
   readonly refused: Refused[] = [];
+  /** Changes of the configuration whose first entry was appended. */
+  readonly changesAccepted: Accepted[] = [];
+  readonly changesRefused: ChangeRefused[] = [];
   readonly readsReleased: ReadReleased[] = [];
   readonly snapshotsWanted: SnapshotWanted[] = [];
   readonly readsRefused: Refused[] = [];
@@ -86,6 +105,8 @@ export class Output {
     this.commit = 0;
     empty(this.accepted);
     empty(this.refused);
+    empty(this.changesAccepted);
+    empty(this.changesRefused);
     empty(this.readsReleased);
     empty(this.snapshotsWanted);
     empty(this.readsRefused);

@@ -9,10 +9,18 @@ import {
   refuseStaleVote,
 } from './election.ts';
 import { onAppend, refuseStaleAppend } from './follower.ts';
-import { type Input, InputKind, type PersistedInput, type ProposeInput, type ReadInput } from './input.ts';
+import {
+  type Input,
+  InputKind,
+  type PersistedInput,
+  type ProposeInput,
+  type ReadInput,
+  type ReconfigureInput,
+} from './input.ts';
 import { checkInvariants } from './invariants.ts';
 import { entryOverheadBytes } from './log.ts';
-import { type Message, MessageKind } from './message.ts';
+import { continueChange, hasOutlivedItsOffice, onReconfigure } from './membership.ts';
+import { type Message, MessageKind, type Removed } from './message.ts';
 import type { Output, RefusalCode } from './output.ts';
 import { beginRound, onRead, releaseReads } from './reads.ts';
 import {
@@ -25,7 +33,7 @@ import {
   replicate,
   sendCommitNotices,
 } from './replication.ts';
-import { becomeFollower, stepDownWithoutQuorum } from './roles.ts';
+import { becomeFollower, onRemoved, stepDownAsRemoved, stepDownWithoutQuorum } from './roles.ts';
 import { onSnapshotAbandoned, onSnapshotInstalled, onSnapshotTaken } from './snapshot.ts';
 import type { RaftState } from './state.ts';
 import { abandonTransfer, beginTransfer, continueTransfer, onTimeoutNow } from './transfer.ts';
@@ -76,6 +84,9 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
     case InputKind.snapshotAbandoned:
       onSnapshotAbandoned(raft, input.to);
       break;
+    case InputKind.reconfigure:
+      onReconfigureInput(raft, input, nowMs, output);
+      break;
     default:
       unreachable(input);
   }
@@ -84,8 +95,14 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
   checkInvariants(raft);
 }
 
+type TermBound = Exclude<Message, Removed>;
+
 function onMessage(raft: RaftState, message: Message, nowMs: number, output: Output): void {
   if (message.to !== raft.id) return;
+  if (message.kind === MessageKind.removed) {
+    onRemoved(raft, message, nowMs, output);
+    return;
+  }
   if (message.term > raft.term && !adoptTerm(raft, message, nowMs, output)) return;
   if (message.term < raft.term) {
     onStaleMessage(raft, message, nowMs, output);
@@ -116,7 +133,7 @@ function onMessage(raft: RaftState, message: Message, nowMs: number, output: Out
 }
 
 /** A message of a later term. Returns whether it is to be handled on. */
-function adoptTerm(raft: RaftState, message: Message, nowMs: number, output: Output): boolean {
+function adoptTerm(raft: RaftState, message: TermBound, nowMs: number, output: Output): boolean {
   switch (message.kind) {
     case MessageKind.preVote:
       return true; // a dry run moves no term
@@ -140,7 +157,7 @@ function adoptTerm(raft: RaftState, message: Message, nowMs: number, output: Out
   return true;
 }
 
-function onStaleMessage(raft: RaftState, message: Message, nowMs: number, output: Output): void {
+function onStaleMessage(raft: RaftState, message: TermBound, nowMs: number, output: Output): void {
   switch (message.kind) {
     case MessageKind.preVote:
     case MessageKind.vote:
@@ -184,6 +201,16 @@ function refusalOf(raft: RaftState, bytes: number): RefusalCode | null {
   const { uncommittedBytes } = raft.leader;
   if (uncommittedBytes > 0 && uncommittedBytes + bytes > raft.options.uncommittedBytesMax) return 'OVERLOADED';
   return null;
+}
+
+function onReconfigureInput(raft: RaftState, input: ReconfigureInput, nowMs: number, output: Output): void {
+  const code = refusalOf(raft, 0);
+  if (code === null) {
+    onReconfigure(raft, input, nowMs, output);
+    return;
+  }
+  const leader = raft.leader === null ? raft.leaderId : (raft.leader.transfer?.to ?? null);
+  output.changesRefused.push({ id: input.id, code, leader, reason: 'only a leader changes the configuration' });
 }
 
 function onReadInput(raft: RaftState, input: ReadInput, nowMs: number, output: Output): void {
@@ -233,12 +260,27 @@ function onDeadline(raft: RaftState, nowMs: number, output: Output): void {
     broadcastHeartbeat(raft, nowMs, output);
   }
   if (leader.commitNotice) sendCommitNotices(raft, nowMs, output);
-  if (leader.transfer !== null && nowMs >= leader.transfer.deadlineMs) abandonTransfer(raft, output);
+  if (leader.transfer !== null && nowMs >= leader.transfer.deadlineMs) {
+    abandonTransfer(raft, output);
+    if (hasOutlivedItsOffice(raft)) {
+      stepDownAsRemoved(raft, nowMs, output);
+      return;
+    }
+  }
+  // A learner may have caught up, or come back, without anything new to acknowledge.
+  afterCommit(raft, nowMs, output);
+}
+
+/** The configuration may be committed now: the change goes on, or this leader's time is over. */
+function afterCommit(raft: RaftState, nowMs: number, output: Output): void {
+  if (continueChange(raft, nowMs, output)) return;
+  if (raft.leader?.transfer === null && hasOutlivedItsOffice(raft)) beginTransfer(raft, null, nowMs, output);
 }
 
 /** Some log got longer, here or there: what follows from it. */
 function afterProgress(raft: RaftState, nowMs: number, output: Output): void {
   advanceCommit(raft, output);
+  afterCommit(raft, nowMs, output);
   continueTransfer(raft, output);
   afterRound(raft, nowMs, output);
 }

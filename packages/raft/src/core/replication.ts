@@ -5,7 +5,7 @@ import { committedIndex, isQuorum } from './quorum.ts';
 import { entryOverheadBytes } from './log.ts';
 import { type Progress, ProgressState } from './progress.ts';
 import type { LeaderState, RaftState } from './state.ts';
-import { type Entry, EntryKind, entry, type NodeId } from './types.ts';
+import { type Configuration, type Entry, type EntryKind, entry, type NodeId } from './types.ts';
 
 // The leader's half of AppendEntries (thesis 3.5), pipelined (thesis 10.2.1).
 
@@ -26,7 +26,12 @@ export function leaderStateOf(raft: RaftState): LeaderState {
 /** Appends to the leader's own log. The disk write runs while the entries travel (thesis 10.2.1). */
 export function appendAsLeader(
   raft: RaftState,
-  fields: { readonly kind: EntryKind; readonly timeMs: number; readonly payload?: Uint8Array },
+  fields: {
+    readonly kind: EntryKind;
+    readonly timeMs: number;
+    readonly payload?: Uint8Array;
+    readonly configuration?: Configuration;
+  },
   output: Output,
 ): Entry {
   const { log } = raft;
@@ -37,6 +42,7 @@ export function appendAsLeader(
     // Log time never goes back: after a wall clock that ran ahead it stands still.
     timeMs: Math.max(log.lastTimeMs, fields.timeMs),
     ...(fields.payload === undefined ? {} : { payload: fields.payload }),
+    ...(fields.configuration === undefined ? {} : { configuration: fields.configuration }),
   });
   raft.append(appended);
   leaderStateOf(raft).uncommittedBytes += appended.payload.length + entryOverheadBytes;

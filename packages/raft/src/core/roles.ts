@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
-import { replicasOf } from './configuration.ts';
+import type { Removed } from './message.ts';
 import type { Output } from './output.ts';
-import { Progress } from './progress.ts';
+import { followConfiguration } from './membership.ts';
 import { refuseReads } from './reads.ts';
 import { appendAsLeader, replicate } from './replication.ts';
 import { LeaderState, type RaftState } from './state.ts';
@@ -63,10 +63,8 @@ function clearVotes(raft: RaftState, nowMs: number): void {
 export function becomeLeader(raft: RaftState, nowMs: number, output: Output): void {
   assert(raft.role === Role.candidate && raft.hardStateDurable, 'a leader was elected, and its own vote is durable');
   const leader = new LeaderState(nowMs + raft.options.heartbeatMs);
-  for (const id of replicasOf(raft.configuration)) {
-    if (id !== raft.id) leader.progress.set(id, new Progress(raft.log.lastIndex + 1, nowMs));
-  }
   raft.leader = leader;
+  followConfiguration(raft, raft.log.lastIndex + 1, nowMs);
   raft.votes.clear();
   raft.quorumLost = false;
   setRole(raft, Role.leader, output);
@@ -85,6 +83,29 @@ export function stepDownWithoutQuorum(raft: RaftState, nowMs: number, output: Ou
     nowMs,
     output,
   );
+}
+
+/** Leaves the office to the members of a configuration that has no vote for this node (thesis 4.2.2). */
+export function stepDownAsRemoved(raft: RaftState, nowMs: number, output: Output): void {
+  becomeFollower(
+    raft,
+    { term: raft.term, leaderId: null, reason: 'the configuration has no vote for this node' },
+    nowMs,
+    output,
+  );
+}
+
+/** Hears that a committed configuration is without this node. It need not ask for votes any more, and disturbs nobody. */
+export function onRemoved(raft: RaftState, message: Removed, nowMs: number, output: Output): void {
+  if (raft.role === Role.leader || message.configurationIndex <= raft.removedAt) return;
+  const before = raft.isRemoved;
+  raft.removedAt = message.configurationIndex;
+  if (!raft.isRemoved || before) return;
+  output.notes.push({ kind: 'removed', configurationIndex: message.configurationIndex });
+  if (raft.role !== Role.follower) {
+    becomeFollower(raft, { term: raft.term, leaderId: null, reason: 'this node was removed' }, nowMs, output);
+  }
+  raft.resetElectionDeadline(nowMs);
 }
 
 /** Hears a leader of this term. */

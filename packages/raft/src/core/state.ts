@@ -51,6 +51,17 @@ export interface ReadRound {
   readonly index: Index;
 }
 
+/**
+ * How a learner that is to vote catches up (thesis 4.2.1): in rounds, each to the end the log had when it began. Once a
+ * round takes less than an election timeout, making it a voter holds nobody up for longer than an election would.
+ */
+export interface CatchUp {
+  round: number;
+  targetIndex: Index;
+  startedMs: number;
+  done: boolean;
+}
+
 export interface Transfer {
   readonly to: NodeId;
   readonly deadlineMs: number;
@@ -71,6 +82,10 @@ export class LeaderState {
   /** Reads that wait for the next round, or for the first commit of the term. */
   waitingReads: number[] = [];
   transfer: Transfer | null = null;
+  /** Learners that a planned change is to make voters. */
+  readonly catchUps: Map<NodeId, CatchUp> = new Map();
+  /** Replicas that left the configuration, to be told once that is committed. */
+  readonly departed: Set<NodeId> = new Set();
 
   constructor(heartbeatDueMs: number) {
     this.heartbeatDueMs = heartbeatDueMs;
@@ -130,6 +145,8 @@ export class RaftState {
   leaderHeardMs: number = Number.NEGATIVE_INFINITY;
   /** This node led and lost its quorum, and nobody was heard to lead since. */
   quorumLost = false;
+  /** The index of a committed configuration that has no place for this node, as heard from one that has it; -1 for none. */
+  removedAt: Index = -1;
   /** The newest round of reads ever begun. Never reset: with the term, no round is ever named twice, restarts included,
    * because no node leads one term twice. */
   round = 0;
@@ -172,18 +189,39 @@ export class RaftState {
     return (this.configurations.at(-1) as ConfigurationAt).configuration;
   }
 
+  /** Where the configuration in effect stands in the log. It has no other name (thesis 4.1). */
+  get configurationIndex(): Index {
+    return (this.configurations.at(-1) as ConfigurationAt).index;
+  }
+
   /** The latest configuration that is committed. */
   get committedConfiguration(): Configuration {
     return this.configurationAt(this.log.commit).configuration;
+  }
+
+  get committedConfigurationIndex(): Index {
+    return this.configurationAt(this.log.commit).index;
   }
 
   get hardStateDurable(): boolean {
     return this.hardStatePersisted === this.hardStateVersion;
   }
 
-  /** A node may campaign as a voter of the configuration in effect or of the committed one: neither alone always has a winner. */
+  /**
+   * A node may campaign as a voter of the configuration in effect, or, while that is not known to be committed, of the
+   * one before it: its log may be the only one that wins, and then it must lead the group out of the change although
+   * it has no vote in the outcome. The one before is committed even when a restart has forgotten so.
+   */
   get mayCampaign(): boolean {
-    return isVoter(this.configuration, this.id) || isVoter(this.committedConfiguration, this.id);
+    if (this.isRemoved) return false;
+    if (isVoter(this.configuration, this.id)) return true;
+    const before = this.configurationIndex > this.log.commit ? this.configurations.at(-2) : undefined;
+    return before !== undefined && isVoter(before.configuration, this.id);
+  }
+
+  /** This node was told that it is a member no more, and its log knows nothing newer. */
+  get isRemoved(): boolean {
+    return this.removedAt >= this.configurationIndex;
   }
 
   /** Appends to the log and lets a configuration take effect. */

@@ -80,6 +80,28 @@ export interface Configuration extends Quorum {
   /** Voters of the outgoing half that become learners when the joint configuration is left. */
   readonly learnersNext: readonly NodeId[];
   readonly members: readonly Member[];
+  /** What the group is on its way to while its voters to be catch up as learners. Never together with a joint phase. */
+  readonly planned?: Plan;
+}
+
+/** The outcome of a change that waits for learners. It stands in the log, so that the next leader goes on with it. */
+export interface Plan {
+  readonly voters: readonly NodeId[];
+  readonly learners: readonly NodeId[];
+  /** Members that came with the plan, and go with it when it is given up. */
+  readonly joined: readonly NodeId[];
+}
+
+/** What shall be different about a group. Nobody may be named twice. */
+export interface MembershipChange {
+  /** New voters, or learners that become voters. */
+  readonly add?: readonly (Member | NodeId)[];
+  readonly addLearners?: readonly (Member | NodeId)[];
+  readonly remove?: readonly NodeId[];
+  /** Learners that become voters. */
+  readonly promote?: readonly NodeId[];
+  /** Voters that become learners. */
+  readonly demote?: readonly NodeId[];
 }
 
 /** The last entry that was compacted away, or the empty beginning. */

@@ -2,11 +2,15 @@ import { assert } from '../../src/base/assert.ts';
 import {
   type AppendReply,
   type AppendRequest,
+  type Configuration,
   type Entry,
+  foundingConfiguration,
   type Index,
   type Input,
   InputKind,
+  isJoint,
   isQuorum,
+  isVoter,
   type Message,
   MessageKind,
   type NodeId,
@@ -15,6 +19,7 @@ import {
   type Term,
 } from '../../src/core/index.ts';
 import type { Cluster, SimNode, Watcher, Write } from './cluster.ts';
+import { ConfigurationChecker, configurationSights } from './configuration-checker.ts';
 
 interface Canonical {
   readonly entry: Entry;
@@ -29,6 +34,7 @@ interface Before {
   readonly lastIndex: Index;
   readonly lastTerm: Term;
   readonly epoch: number;
+  readonly configuration: Configuration;
 }
 
 /** Things that must have happened somewhere in a campaign, or it has shown nothing. */
@@ -54,6 +60,7 @@ export const sights = [
   'receipt of before a truncation',
   'reply waits for the writes of an earlier output',
   'refusal of a stale append reached the new term of its sender',
+  ...configurationSights,
 ] as const;
 export type Sight = (typeof sights)[number];
 
@@ -76,8 +83,21 @@ export class Checker implements Watcher {
   private readonly readFloor: Map<number, Index> = new Map();
   private readonly durableTerm: Map<NodeId, Term> = new Map();
   private readonly transferTo: Map<Term, NodeId> = new Map();
-  private before: Before = { term: 0, role: Role.follower, commit: 0, lastIndex: 0, lastTerm: 0, epoch: 0 };
+  private before: Before = {
+    term: 0,
+    role: Role.follower,
+    commit: 0,
+    lastIndex: 0,
+    lastTerm: 0,
+    epoch: 0,
+    configuration: foundingConfiguration([]),
+  };
   private persistFromBefore = 0;
+  private readonly configurations: ConfigurationChecker;
+
+  constructor() {
+    this.configurations = new ConfigurationChecker((sight) => this.saw(sight));
+  }
 
   watch(cluster: Cluster): void {
     this.cluster = cluster;
@@ -105,6 +125,7 @@ export class Checker implements Watcher {
       lastIndex: log.lastIndex,
       lastTerm: log.lastTerm,
       epoch: log.epoch,
+      configuration: raft.configuration,
     };
     this.persistFromBefore = node.output.persistFrom;
     node.output.persistFrom = 0;
@@ -128,7 +149,10 @@ export class Checker implements Watcher {
     output.persistFrom = joinPersistFrom(this.persistFromBefore, changedFrom);
     assert(raft.term >= before.term, 'TermMonotone: a term never goes down');
     assert(raft.log.commit >= before.commit, 'CommitMonotone: commit never goes back');
-    if (changedFrom > 0) this.logChanged(node, changedFrom);
+    if (changedFrom > 0) {
+      this.logChanged(node, changedFrom);
+      this.configurations.changed(node.raft, changedFrom, before);
+    }
     if (raft.role === Role.leader) this.ledAfterStep(node);
     if (raft.log.commit > before.commit) this.committedAfterStep(node);
     if (before.role === Role.leader && raft.role !== Role.leader) {
@@ -161,7 +185,13 @@ export class Checker implements Watcher {
     for (const { code } of output.refused) {
       this.saw(code === 'OVERLOADED' ? 'proposal overloaded' : 'proposal refused');
     }
-    for (const note of output.notes) if (note.kind === 'transferFailed') this.saw('transfer failed');
+    for (const note of output.notes) {
+      if (note.kind === 'transferFailed') this.saw('transfer failed');
+      else if (note.kind === 'removed') this.saw('removed node told');
+      else if (note.kind === 'steppedDown' && !isVoter(node.raft.configuration, node.id))
+        this.saw('leader removed itself');
+    }
+    for (const { code } of output.changesRefused) if (code === 'CHANGE_IN_PROGRESS') this.saw('change refused');
   }
 
   sent(node: SimNode, message: Message): void {
@@ -252,6 +282,9 @@ export class Checker implements Watcher {
         durable.hardState.term === raft.term && durable.hardState.votedFor === node.id,
         'VoteOnce: a leader counts its own vote only once it is on disk',
       );
+      const votedForIt = (id: NodeId): boolean => this.votes.get(`${id}/${raft.term}`) === node.id;
+      assert(isQuorum(before.configuration, votedForIt), 'ElectionQuorum: a leader has the votes of both halves');
+      if (isJoint(before.configuration)) this.saw('leader elected by both halves');
       for (let index = 1; index <= this.committed; index += 1) {
         const { entry, committedIn } = this.canonical[index] as Canonical;
         if (committedIn < raft.term)
@@ -274,7 +307,8 @@ export class Checker implements Watcher {
       const { nodes } = this.cluster as Cluster;
       const holds = (id: NodeId): boolean =>
         nodes.get(id)?.durable.entries[log.commit - 1]?.term === log.termAt(log.commit);
-      assert(isQuorum(raft.configuration, holds), 'CommitQuorum: a quorum has a committed entry on disk');
+      // A change that goes on with this commit takes effect only after it.
+      assert(isQuorum(this.before.configuration, holds), 'CommitQuorum: a quorum has a committed entry on disk');
     }
     for (let index = this.before.commit + 1; index <= log.commit; index += 1) {
       const entry = log.entryAt(index);

@@ -109,6 +109,8 @@ export class SimNode {
 export interface ClusterStart {
   readonly voters: readonly string[];
   readonly learners?: readonly string[];
+  /** Nodes that exist and are in no configuration yet. */
+  readonly strangers?: readonly string[];
   readonly seed: number;
   readonly options?: Partial<RaftOptions>;
   /** What one node has different. */
@@ -131,6 +133,7 @@ export class Cluster {
   private readonly core: Core;
   private readonly optionsOf: (id: NodeId) => Partial<RaftOptions>;
   private readonly watchers: readonly Watcher[];
+  private readonly strangers: ReadonlySet<NodeId>;
   private readonly queue = new EventQueue();
   private deadlinesInARow = 0;
 
@@ -143,7 +146,8 @@ export class Cluster {
     const voters = foundingConfiguration(start.voters.map((id) => ({ id: nodeId(id), address: '' })));
     const learners = (start.learners ?? []).map(nodeId);
     this.configuration = { ...voters, learners };
-    for (const name of [...start.voters, ...(start.learners ?? [])]) {
+    this.strangers = new Set((start.strangers ?? []).map(nodeId));
+    for (const name of [...start.voters, ...(start.learners ?? []), ...this.strangers]) {
       const durable = start.durable?.get(name) ?? {
         hardState: { term: 0, votedFor: null, promises: [] },
         entries: [],
@@ -257,7 +261,7 @@ export class Cluster {
       options: this.optionsOf(id),
       hardState: durable.hardState,
       entries: [...durable.entries],
-      configuration: this.configuration,
+      ...(this.strangers.has(id) ? {} : { configuration: this.configuration }),
     });
   }
 

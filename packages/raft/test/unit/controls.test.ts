@@ -162,6 +162,99 @@ const planted: readonly Planted[] = [
     brokenPromise: /liveness/,
     withinSeeds: 100,
   },
+  {
+    bug: 'a joint configuration decides by its incoming half alone',
+    edits: [
+      edit('core/quorum.ts', ', majorityIndex(quorum.outgoing, matchOf));', ');'),
+      edit(
+        'core/quorum.ts',
+        'const outgoing = majorityVote(quorum.outgoing, votes);',
+        "const outgoing = 'won' as VoteResult;",
+      ),
+    ],
+    brokenPromise: /CommitQuorum|ElectionQuorum|CanonicalCommit|LeaderCompleteness/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'a change begins before an entry of the own term is committed',
+    edits: [
+      edit(
+        'core/membership.ts',
+        'raft.configurationIndex <= log.commit && log.termAt(log.commit) === raft.term',
+        'raft.configurationIndex <= log.commit',
+      ),
+    ],
+    brokenPromise: /ConfigSafety/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'a change begins before the one before it is committed',
+    edits: [
+      edit(
+        'core/membership.ts',
+        'raft.configurationIndex <= log.commit && log.termAt(log.commit) === raft.term',
+        'log.termAt(log.commit) === raft.term',
+      ),
+    ],
+    brokenPromise: /ConfigSafety/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'a configuration takes effect when it is committed',
+    edits: [
+      edit(
+        'core/state.ts',
+        'return (this.configurations.at(-1) as ConfigurationAt).configuration;',
+        'return this.committedConfiguration;',
+      ),
+    ],
+    brokenPromise: /ConfigSafety/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'a leader that is removed counts itself',
+    edits: [
+      edit(
+        'core/replication.ts',
+        'committedIndex(raft.configuration, (id) =>',
+        'committedIndex({ ...raft.configuration, incoming: [...new Set([...raft.configuration.incoming, raft.id])] }, (id) =>',
+      ),
+    ],
+    brokenPromise: /CommitQuorum/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'a truncation leaves the configuration where it was',
+    edits: [
+      edit(
+        'core/state.ts',
+        'while ((this.configurations.at(-1) as ConfigurationAt).index >= index) this.configurations.pop();',
+        '',
+      ),
+    ],
+    brokenPromise: /ConfigSafety/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'nobody leaves a joint configuration that an earlier leader entered',
+    edits: [
+      edit(
+        'core/membership.ts',
+        'if (isJoint(configuration)) {\n    appendConf',
+        'if (isJoint(configuration) && leader.catchUps.size > 0) {\n    appendConf',
+      ),
+    ],
+    brokenPromise: /liveness/,
+    withinSeeds: 100,
+  },
+  {
+    bug: 'only a voter of the newest configuration campaigns',
+    edits: [
+      edit('core/state.ts', 'return before !== undefined && isVoter(before.configuration, this.id);', 'return false;'),
+    ],
+    brokenPromise: /liveness/,
+    withinSeeds: 1_500,
+  },
 ];
 
 for (const { bug, edits, brokenPromise, withinSeeds } of planted) {

@@ -1,6 +1,7 @@
 import {
   type AppendReply,
   type AppendRequest,
+  type Configuration,
   type Entry,
   type Index,
   type Input,
@@ -58,6 +59,7 @@ export class Narrator implements Watcher {
       const payload = raft.log.entryAt(taken.index).payload;
       this.tell(`${id} takes ${Buffer.from(payload).toString()} as entry ${taken.index} of term ${taken.term}`);
     }
+    for (const { code, reason } of output.changesRefused) this.tell(`${id} refuses the change: ${code}, ${reason}`);
     for (const { code, leader } of output.refused) {
       this.tell(`${id} refuses a proposal: ${code}${leader === null ? '' : `, ask ${leader}`}`);
     }
@@ -118,6 +120,15 @@ export class Narrator implements Watcher {
     return lines;
   }
 
+  /** Every node's configuration in effect in one line. */
+  members(): string[] {
+    return [...(this.cluster?.nodes.values() ?? [])]
+      .filter(({ up }) => up)
+      .map(
+        ({ id, raft }) => `        ${id} knows ${groupOf(raft.configuration)}, from entry ${raft.configurationIndex}`,
+      );
+  }
+
   private noteOf(node: SimNode, note: Note): string | null {
     const { id } = node;
     switch (note.kind) {
@@ -137,6 +148,14 @@ export class Narrator implements Watcher {
         return note.role === Role.follower && this.roleBefore !== Role.leader && node.raft.leaderId === null
           ? `${id} gives its campaign up`
           : null;
+      case 'configurationAppended':
+        return `${id} changes to ${groupOf(note.configuration)} with entry ${note.index}`;
+      case 'learnerCaughtUp':
+        return `${id} has ${note.node} caught up in ${rounds(note.rounds)}`;
+      case 'learnerTooSlow':
+        return `${id} gives up on ${note.node} after ${rounds(note.rounds)}`;
+      case 'removed':
+        return `${id} hears that entry ${note.configurationIndex} removed it`;
       case 'voteRequested':
       case 'voteGranted':
         return null;
@@ -160,6 +179,8 @@ export class Narrator implements Watcher {
         return this.appendReplyOf(message);
       case MessageKind.timeoutNow:
         return 'stand at once, I hand over';
+      case MessageKind.removed:
+        return `you are no member since entry ${message.configurationIndex}`;
       default:
         return null;
     }
@@ -175,6 +196,19 @@ export class Narrator implements Watcher {
     this.matchTold.set(key, reply.matchIndex);
     return `I hold all through ${reply.matchIndex}`;
   }
+}
+
+function groupOf({ incoming, outgoing, learners, learnersNext, planned }: Configuration): string {
+  const parts = [`voters ${incoming.join(' ')}`];
+  if (outgoing.length > 0) parts.push(`and jointly ${outgoing.join(' ')}`);
+  if (learners.length > 0) parts.push(`learners ${learners.join(' ')}`);
+  if (learnersNext.length > 0) parts.push(`then learners ${learnersNext.join(' ')}`);
+  if (planned !== undefined) parts.push(`planned voters ${planned.voters.join(' ')}`);
+  return incoming.length === 0 ? 'nobody' : parts.join(', ');
+}
+
+function rounds(count: number): string {
+  return count === 1 ? 'one round' : `${count} rounds`;
 }
 
 const roleNames: Readonly<Record<Role, string>> = ['follows', 'asks for pre-votes', 'is a candidate', 'leads'];

@@ -1,7 +1,7 @@
 import { assert } from '../../src/base/assert.ts';
 import { Prng } from '../../src/base/prng.ts';
 import { utf8 } from '../../src/base/text.ts';
-import { EntryKind, InputKind, type Message, type NodeId, Role } from '../../src/core/index.ts';
+import { EntryKind, InputKind, isJoint, type Message, type NodeId, replicasOf, Role } from '../../src/core/index.ts';
 import { Checker } from './checker.ts';
 import { calm, Cluster, type Core, productionCore, type SimNode, type Weather } from './cluster.ts';
 
@@ -53,6 +53,8 @@ class RandomRun {
     const { prng } = this;
     const voters = names('n', pick(prng, [1, 2, 3, 3, 3, 3, 5, 5]));
     const learners = names('l', pick(prng, [0, 0, 0, 1, 2]));
+    // Whether the group changes all the while, and with whom.
+    const strangers = names('s', pick(prng, [0, 0, 2, 4]));
     const small = prng.between(0, 2) === 0;
     this.roughness = {
       lossPerMille: pick(prng, [0, 0, 20, 100, 300]),
@@ -68,6 +70,7 @@ class RandomRun {
     this.cluster = new Cluster({
       voters,
       learners,
+      strangers,
       seed: prng.uint32(),
       core,
       weather: this.weather(),
@@ -80,6 +83,7 @@ class RandomRun {
     this.checker.watch(this.cluster);
     this.planClient();
     this.planFault();
+    if (strangers.length > 0) this.planChange();
   }
 
   suffer(steps: number): void {
@@ -97,17 +101,23 @@ class RandomRun {
       cluster.resumeDisk(node);
       node.pausedUntilMs = 0;
     }
-    cluster.runFor(6_000);
+    // The latest of messages take 8 s.
+    cluster.runFor(8_500);
     const leader = this.leaderOfAll();
     assert(leader !== null, 'liveness: after healing everyone knows one leader');
-    const { term } = leader.raft;
+    const { term, configuration } = leader.raft;
+    assert(
+      !isJoint(configuration) && configuration.planned === undefined,
+      'liveness: after healing no change is left halfway',
+    );
+    const members = replicasOf(configuration).map((id) => cluster.node(id));
     const before = checker.acceptedProposals;
     this.propose(leader, 1);
-    const reads = [...cluster.nodes.values()].map((node) => this.read(node));
+    const reads = members.map((node) => this.read(node));
     cluster.runFor(1_500);
     assert(checker.acceptedProposals === before + 1, 'liveness: after healing a proposal is accepted');
     assert(leader.raft.term === term && leader.raft.role === Role.leader, 'liveness: a leader in calm stays in office');
-    for (const node of cluster.nodes.values()) {
+    for (const node of members) {
       const { log } = node.raft;
       assert(log.commit === leader.raft.log.lastIndex, 'liveness: after healing every node commits all');
       assert(log.applied === log.commit, 'liveness: what is committed is applied');
@@ -121,9 +131,12 @@ class RandomRun {
 
   private leaderOfAll(): SimNode | null {
     const nodes = [...this.cluster.nodes.values()];
-    const leaders = new Set(nodes.map((node) => node.raft.leaderId));
-    const [id] = leaders;
-    return leaders.size === 1 && id !== null && id !== undefined ? this.cluster.node(id) : null;
+    const leading = nodes.filter((node) => node.raft.role === Role.leader);
+    const leader = leading.toSorted((a, b) => b.raft.term - a.raft.term)[0];
+    if (leader === undefined) return null;
+    // Who is no member may never hear of it.
+    const members = replicasOf(leader.raft.configuration).map((id) => this.cluster.node(id));
+    return members.every((node) => node.raft.leaderId === leader.id) ? leader : null;
   }
 
   private weather(): Weather {
@@ -159,6 +172,34 @@ class RandomRun {
       else this.propose(node, prng.between(1, 3));
       this.planClient();
     });
+  }
+
+  private planChange(): void {
+    this.cluster.after(this.prng.between(1, 800), () => {
+      if (this.healed) return;
+      this.change(this.someNode(true));
+      this.planChange();
+    });
+  }
+
+  /** Any voters and learners out of all nodes, whatever the group is now; or the change under way is given up. */
+  private change(node: SimNode): void {
+    const { prng } = this;
+    const { configuration } = node.raft;
+    const target = this.ids.filter(() => prng.between(0, 1) === 0);
+    const learners = this.ids.filter((id) => !target.includes(id) && prng.between(0, 4) === 0);
+    const voter = (id: NodeId): boolean => configuration.incoming.includes(id);
+    const learner = (id: NodeId): boolean => configuration.learners.includes(id);
+    const change = {
+      add: target.filter((id) => !voter(id) && !learner(id)),
+      addLearners: learners.filter((id) => !voter(id) && !learner(id)),
+      promote: target.filter(learner),
+      demote: learners.filter(voter),
+      remove: replicasOf(configuration).filter((id) => !target.includes(id) && !learners.includes(id)),
+    };
+    const givesUp = prng.between(0, 4) === 0;
+    const input = { kind: InputKind.reconfigure, id: 1, change: givesUp ? null : change, wallMs: 0 } as const;
+    this.cluster.step(node, input);
   }
 
   private planFault(): void {

@@ -7,6 +7,7 @@ import {
   type Message,
   MessageKind,
   type NodeId,
+  nodeId,
   type RaftOptions,
 } from '../../src/core/index.ts';
 import { Checker } from './checker.ts';
@@ -27,6 +28,7 @@ export class Script {
   private readonly checker = new Checker();
   private readonly voters: string[] = [];
   private readonly learners: string[] = [];
+  private readonly strangers: string[] = [];
   private readonly durable: Map<string, Durable> = new Map();
   private readonly patienceMs: Map<string, number> = new Map();
   private readonly options: { -readonly [name in keyof RaftOptions]?: RaftOptions[name] } = {};
@@ -54,6 +56,7 @@ export class Script {
     this.started = new Cluster({
       voters: this.voters,
       learners: this.learners,
+      strangers: this.strangers,
       seed: 1,
       core: this.core,
       durable: this.durable,
@@ -80,6 +83,9 @@ export class Script {
         return true;
       case 'learners':
         this.learners.push(...words);
+        return true;
+      case 'strangers':
+        this.strangers.push(...words);
         return true;
       case 'option':
         this.options[id as keyof RaftOptions] = Number(rest[0]);
@@ -120,6 +126,11 @@ export class Script {
         return this.narrator.standing();
       case 'show':
         return this.narrator.standing();
+      case 'members':
+        return this.narrator.members();
+      case 'change':
+        this.change(this.node(first), words.slice(1));
+        break;
       case 'campaign':
         cluster.step(this.node(first), { kind: InputKind.campaign });
         break;
@@ -226,6 +237,26 @@ export class Script {
       return { id: this.nextProposalId, entryKind: EntryKind.command, payload: utf8(text) };
     });
     this.cluster.step(node, { kind: InputKind.propose, proposals, wallMs: 0 });
+  }
+
+  /** +n4 makes a voter, ~n4 a learner, -n4 is removed, ^n4 promoted, !n4 demoted; nothing gives the change up. */
+  private change(node: SimNode, words: readonly string[]): void {
+    const named = (sign: string): NodeId[] =>
+      words.filter((word) => word.startsWith(sign)).map((word) => nodeId(word.slice(1)));
+    const change = {
+      add: named('+'),
+      addLearners: named('~'),
+      remove: named('-'),
+      promote: named('^'),
+      demote: named('!'),
+    };
+    const input = {
+      kind: InputKind.reconfigure,
+      id: 1,
+      change: words.length === 0 ? null : change,
+      wallMs: 0,
+    } as const;
+    this.cluster.step(node, input);
   }
 
   private route(message: Message): readonly number[] {
