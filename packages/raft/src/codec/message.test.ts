@@ -4,7 +4,8 @@ import { NoriError } from '../base/errors.ts';
 import { type AppendRequest, type Message, MessageKind } from '../core/message.ts';
 import { EntryKind, entry, type GroupId, nodeId } from '../core/types.ts';
 import { type BatchSink, readBatch, writeMessageItem, writeReplyItem, writeRequestItem } from './batch.ts';
-import { ByteWriter } from './bytes.ts';
+import { ByteReader, ByteWriter } from './bytes.ts';
+import { readConfiguration, writeConfiguration } from './entry.ts';
 import type { ForwardReply, ForwardRequest } from './request.ts';
 
 const n1 = nodeId('n1');
@@ -152,7 +153,21 @@ const golden: readonly [string, Message, string][] = [
     { ...envelope, kind: MessageKind.timeoutNow, term: 5, releasedTerm: 5 },
     '16000000 0700 07000000 0500000000000000 0500000000000000',
   ],
+  [
+    'a farewell to one that was removed',
+    { ...envelope, kind: MessageKind.removed, term: 5, configurationIndex: 9 },
+    '16000000 1000 07000000 0500000000000000 0900000000000000',
+  ],
 ];
+
+test('a configuration keeps its plan, and one without a plan is written as ever', () => {
+  const planned = { voters: [n1, n2], learners: [], joined: [n2] };
+  for (const written of [configuration, { ...configuration, planned }]) {
+    const writer = new ByteWriter(64);
+    writeConfiguration(writer, written);
+    expect(readConfiguration(new ByteReader(writer.take()))).toEqual(written);
+  }
+});
 
 describe('the bytes of each message are these, and read back as it was', () => {
   test.each(golden)('%s', (_name, message, bytes) => {
@@ -228,7 +243,14 @@ const anyTimeoutNow: fc.Arbitrary<Message> = fc.record({
   term: u53,
   releasedTerm: u53,
 });
-const anyMessage = fc.oneof(anyVote, anyVoteReply, anyAppend, anyAppendReply, anyTimeoutNow);
+const anyRemoved: fc.Arbitrary<Message> = fc.record({
+  kind: fc.constant(MessageKind.removed),
+  from: fc.constant(n1),
+  to: fc.constant(n2),
+  term: u53,
+  configurationIndex: u53,
+});
+const anyMessage = fc.oneof(anyVote, anyVoteReply, anyAppend, anyAppendReply, anyTimeoutNow, anyRemoved);
 const anyGroup = fc.integer({ min: 1, max: 2 ** 32 - 1 });
 const anyBatch = fc.array(fc.tuple(anyGroup, anyMessage), { maxLength: 6 });
 

@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import { catchUpRoundsMax, entry, EntryKind, InputKind, membersMax, type Note, nodeId } from '../../src/core/index.ts';
+import type { MembershipChange } from '../../src/core/types.ts';
+import { Single, votersOnly } from './single.ts';
+
+const n4 = nodeId('n4');
+
+function leading(): Single {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'] });
+  node.lead();
+  return node;
+}
+
+function change(node: Single, asked: MembershipChange | null): void {
+  node.step({ kind: InputKind.reconfigure, id: 1, change: asked, wallMs: 0 });
+}
+
+/** The whole group but n4 has everything. */
+function commit(node: Single): void {
+  node.persist();
+  for (const from of ['n2', 'n3']) node.ack(from);
+}
+
+function notes(node: Single, kind: Note['kind']): readonly Note[] {
+  return node.output.notes.filter((note) => note.kind === kind);
+}
+
+test('a learner that falls behind faster than it is fed is given up after ten rounds', () => {
+  const node = leading();
+  commit(node);
+  change(node, { add: [n4] });
+  commit(node);
+  expect(node.raft.configuration).toMatchObject({ learners: [n4], planned: { joined: [n4] } });
+  for (let round = 1; round <= catchUpRoundsMax; round += 1) {
+    const behind = node.raft.log.lastIndex;
+    node.propose(new Uint8Array(1));
+    commit(node);
+    node.nowMs += 400;
+    for (const from of ['n2', 'n3']) node.ack(from);
+    node.ack('n4', { matchIndex: behind });
+  }
+  expect(notes(node, 'learnerTooSlow')).toEqual([{ kind: 'learnerTooSlow', node: n4, rounds: catchUpRoundsMax }]);
+  expect(node.raft.configuration).toEqual(votersOnly('n1', 'n2', 'n3'));
+});
+
+test('a learner that kept up and went silent does not become a voter', () => {
+  const node = leading();
+  commit(node);
+  change(node, { add: [n4] });
+  node.ack('n4');
+  node.nowMs += 700;
+  commit(node);
+  expect(node.raft.configuration.planned).toBeDefined();
+  node.ack('n4');
+  node.nowMs += 1;
+  node.step({ kind: InputKind.deadline });
+  expect(node.raft.configuration).toMatchObject({ incoming: ['n1', 'n2', 'n3', 'n4'], outgoing: ['n1', 'n2', 'n3'] });
+});
+
+test('a leader changes nothing before an entry of its term is committed', () => {
+  const node = leading();
+  change(node, { remove: [nodeId('n3')] });
+  expect(node.output.changesRefused).toMatchObject([{ code: 'CHANGE_IN_PROGRESS' }]);
+  expect(node.raft.configurationIndex).toBe(0);
+});
+
+test('only a leader changes the configuration, and a leader that hands over does not', () => {
+  const follower = new Single({ voters: ['n1', 'n2', 'n3'] });
+  change(follower, { add: [n4] });
+  expect(follower.output.changesRefused).toMatchObject([{ code: 'NOT_LEADER' }]);
+  const node = leading();
+  commit(node);
+  node.step({ kind: InputKind.transfer, to: nodeId('n2') });
+  change(node, { add: [n4] });
+  expect(node.output.changesRefused).toMatchObject([{ code: 'NOT_LEADER', leader: 'n2' }]);
+});
+
+test('a group has a limit of members', () => {
+  const node = leading();
+  commit(node);
+  change(node, { add: Array.from({ length: membersMax - 2 }, (_, at) => nodeId(`x${at}`)) });
+  expect(node.output.changesRefused).toMatchObject([{ code: 'CONFIGURATION_INVALID' }]);
+});
+
+test('a farewell is not believed against a newer configuration, and a later one brings the node back', () => {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'], term: 2 });
+  const removed = { from: nodeId('n2'), to: nodeId('n1'), term: 2, kind: 16, configurationIndex: 7 } as const;
+  node.receive(removed);
+  expect(node.raft).toMatchObject({ isRemoved: true, mayCampaign: false });
+  expect(node.output.deadlineMs).toBe(Number.POSITIVE_INFINITY);
+  const back = votersOnly('n1', 'n2');
+  const kind = EntryKind.configuration;
+  const entries = [1, 2, 3, 4, 5, 6, 7, 8].map((index) =>
+    entry({ index, term: 2, kind, timeMs: 0, configuration: back }),
+  );
+  const later = new Single({ voters: [], term: 2, entries });
+  later.receive(removed);
+  expect(later.raft).toMatchObject({ isRemoved: false, mayCampaign: true });
+});
