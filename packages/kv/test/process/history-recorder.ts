@@ -1,4 +1,12 @@
-import type { Operation, RegisterCommand, RegisterResult } from 'nori-raft/testkit/linearizability';
+import {
+  checkHistory,
+  type HistoryReport,
+  type Operation,
+  register,
+  type RegisterCommand,
+  type RegisterResult,
+  timeline,
+} from 'nori-raft/testkit/linearizability';
 import { ConnectionLost, ErrorReply, RespClient, type RespValue } from '../support/resp-client.ts';
 import { wordsOf } from '../support/register-words.ts';
 import { sleep } from '../support/until.ts';
@@ -26,6 +34,7 @@ export class HistoryRecorder {
   readonly #options: RecorderOptions;
   readonly #clients: Promise<void>[];
   #names = 0;
+  #extraClients = 0;
   #stopped = false;
 
   constructor(options: RecorderOptions) {
@@ -37,6 +46,21 @@ export class HistoryRecorder {
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#clients);
+  }
+
+  /** One read on a connection of its own, as part of the history, however long it takes. */
+  async read(port: number, key: string): Promise<void> {
+    const client = (this.#extraClients -= 1);
+    const calledAt = performance.now();
+    const connection = await RespClient.open(port, this.#options.patienceMs).catch(() => null);
+    if (connection === null) return;
+    await this.#call(connection, client, { name: 'GET', key }, new Map(), calledAt);
+    connection.close();
+  }
+
+  /** Whether what was recorded is linearizable. */
+  judge(): HistoryReport<RegisterCommand, RegisterResult> {
+    return checkHistory(register, this.operations, { timeMsMax: 20_000, nowMs: () => performance.now() });
   }
 
   /** docs/history-format.md. */
@@ -93,8 +117,8 @@ export class HistoryRecorder {
     client: number,
     command: RegisterCommand,
     lastSeen: Map<string, string>,
+    calledAt = performance.now(),
   ): Promise<Answer> {
-    const calledAt = performance.now();
     const answer = await this.#ask(connection, wordsOf(command));
     const returnedAt = performance.now();
     this.counts[answer.kind] += 1;
@@ -125,4 +149,9 @@ export class HistoryRecorder {
       throw error;
     }
   }
+}
+
+/** The smallest parts of a history that cannot be explained, drawn. */
+export function windowsOf({ keys }: HistoryReport<RegisterCommand, RegisterResult>): string {
+  return keys.flatMap(({ window }) => (window === null ? [] : timeline(register, window))).join('\n');
 }

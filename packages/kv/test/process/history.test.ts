@@ -1,19 +1,11 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  checkHistory,
-  type HistoryReport,
-  register,
-  type RegisterCommand,
-  type RegisterResult,
-  timeline,
-} from 'nori-raft/testkit/linearizability';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { NodeProcess } from '../support/node-process.ts';
 import { TestCluster } from '../support/test-cluster.ts';
 import { sleep } from '../support/until.ts';
 import { brokenBuild } from './history-broken-build.ts';
-import { HistoryRecorder } from './history-recorder.ts';
+import { HistoryRecorder, windowsOf } from './history-recorder.ts';
 
 const timeout = 90_000;
 
@@ -26,16 +18,6 @@ async function clusterOf(program?: string): Promise<TestCluster> {
 function recorderOn(cluster: TestCluster, load = { clients: 16, keys: 5 }): HistoryRecorder {
   const ports = cluster.ids.map((id) => cluster.respPort(id));
   return new HistoryRecorder({ ...load, ports, patienceMs: 3000 });
-}
-
-type Report = HistoryReport<RegisterCommand, RegisterResult>;
-
-function judge(recorder: HistoryRecorder): Report {
-  return checkHistory(register, recorder.operations, { timeMsMax: 20_000, nowMs: () => performance.now() });
-}
-
-function windowsOf({ keys }: Report): string {
-  return keys.flatMap(({ window }) => (window === null ? [] : timeline(register, window))).join('\n');
 }
 
 /** What the command says of the same history. */
@@ -76,7 +58,7 @@ describe('histories of three real processes', () => {
     await sleep(500);
     await recorder.stop();
 
-    const report = judge(recorder);
+    const report = recorder.judge();
     console.log(
       'recorded',
       recorder.counts,
@@ -123,7 +105,7 @@ describe('histories of three real processes', () => {
     await recorder.stop();
 
     expect(recorder.counts.ok).toBeGreaterThan(100);
-    const report = judge(recorder);
+    const report = recorder.judge();
     console.log('recorded', recorder.counts, `\n${windowsOf(report)}`);
     expect(report.verdict).toBe('illegal');
     const windows = report.keys.flatMap(({ window }) => (window === null ? [] : [window]));

@@ -12,6 +12,8 @@ export interface TestClusterOptions {
   readonly shards?: number;
   /** More flags for every node. */
   readonly flags?: readonly string[];
+  /** More variables for the environment of a node. */
+  readonly environmentOf?: (id: string) => Readonly<Record<string, string>>;
   /** Another build of nori-kv than the one at hand. */
   readonly program?: string;
   /** Where the node keeps its data, when not in a fresh temporary directory. */
@@ -79,7 +81,8 @@ export class TestCluster {
 
   startNode(id: string, moreFlags: readonly string[] = []): NodeProcess {
     if (this.#processes.get(id)?.alive === true) throw new Error(`${id} runs already`);
-    const started = new NodeProcess([...this.argsOf(id), ...moreFlags], {}, this.#options.program);
+    const environment = this.#options.environmentOf?.(id) ?? {};
+    const started = new NodeProcess([...this.argsOf(id), ...moreFlags], environment, this.#options.program);
     this.#processes.set(id, started);
     return started;
   }

@@ -5,7 +5,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
-import { failureReply, Forwarding } from './forwarding.ts';
+import { failureReply, Forwarding, type PeerView } from './forwarding.ts';
 import { diskFull, type Group } from './group.ts';
 import type { HostOptions } from './options.ts';
 import { answer, readError, type WaitingRead } from './reads.ts';
@@ -29,10 +29,17 @@ export interface CallParts {
 export class Calls {
   private readonly parts: CallParts;
   private readonly forwarding: Forwarding;
+  private readonly peerView: PeerView;
 
   constructor(parts: CallParts) {
     this.parts = parts;
     this.forwarding = new Forwarding(parts.firstRequestId, (peer, request) => parts.transport.request(peer, request));
+    this.peerView = {
+      leaderOf: (group) => parts.groups.get(group)?.raft.leaderId ?? null,
+      heardMs: (peer) => parts.transport.heardMs(peer),
+      ping: (peer) => parts.transport.ping(peer),
+      silenceMsMax: parts.options.raft.electionTimeoutMsMax,
+    };
   }
 
   /**
@@ -213,7 +220,7 @@ export class Calls {
 
   /** Ends the waits whose time is over. */
   expire(nowMs: number): void {
-    this.forwarding.expire(nowMs);
+    this.forwarding.expire(nowMs, this.peerView);
     for (const group of this.parts.groups.values()) if (group.pending > 0) group.expire(nowMs);
   }
 

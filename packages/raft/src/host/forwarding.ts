@@ -10,8 +10,21 @@ const nothing = new Uint8Array(0);
 /** The answer of the leader, whichever kind of call it was. */
 export type ForwardDone = (error: NoriError | null, index: Index, term: Term, result: Uint8Array) => void;
 
+/** What the host knows of those who were asked. */
+export interface PeerView {
+  /** Who leads the group now, as far as is known. */
+  leaderOf(group: GroupId): NodeId | null;
+  /** When the peer was last heard, in the host's monotonic ms. */
+  heardMs(peer: NodeId): number;
+  /** Has the peer say whether it is alive. */
+  ping(peer: NodeId): void;
+  /** Without a word for so long a live peer is not to be expected. */
+  readonly silenceMsMax: number;
+}
+
 interface Outstanding {
   readonly peer: NodeId;
+  readonly group: GroupId;
   readonly kind: number;
   readonly done: ForwardDone;
   readonly deadlineMs: number;
@@ -21,6 +34,8 @@ interface Outstanding {
 export class Forwarding {
   private nextId: number;
   private readonly outstanding = new Map<number, Outstanding>();
+  /** Leaders that were followed by others while they still owed an answer, and when they were last asked whether they live. */
+  private readonly suspects = new Map<NodeId, number>();
   private readonly request: (peer: NodeId, request: ForwardRequest) => boolean;
 
   /** `firstId` is drawn by chance, so that the late answer to a question of this node's last life fits none of this one's. */
@@ -53,7 +68,7 @@ export class Forwarding {
       return;
     }
     // The leader gives up first, so that its own word reaches us, not our silence.
-    this.outstanding.set(id, { peer, kind, done, deadlineMs: call.nowMs + timeoutMs + graceMs });
+    this.outstanding.set(id, { peer, group, kind, done, deadlineMs: call.nowMs + timeoutMs + graceMs });
   }
 
   onReply(peer: NodeId, reply: ForwardReply): void {
@@ -73,12 +88,41 @@ export class Forwarding {
     }
   }
 
-  expire(nowMs: number): void {
+  expire(nowMs: number, view: PeerView): void {
     for (const [id, call] of this.outstanding) {
-      if (call.deadlineMs > nowMs) continue;
+      const error = call.deadlineMs <= nowMs ? late(call) : this.superseded(call, nowMs, view);
+      if (error === null) continue;
       this.outstanding.delete(id);
-      call.done(call.kind === ForwardKind.execute ? commitTimeout(0) : lost(call), 0, 0, nothing);
+      call.done(error, 0, 0, nothing);
     }
+    if (this.outstanding.size === 0) this.suspects.clear();
+  }
+
+  /**
+   * Another leads now. A read can be asked of that one. A write waits for the word of the old one, which may well have
+   * committed it and only handed over; but not when that one stands still.
+   */
+  private superseded(call: Outstanding, nowMs: number, view: PeerView): NoriError | null {
+    const leaderHint = view.leaderOf(call.group);
+    if (leaderHint === null || leaderHint === call.peer) return null;
+    if (call.kind !== ForwardKind.execute) {
+      return new NoriError('NOT_LEADER', {
+        message: `${call.peer} does not lead group ${call.group} any more`,
+        leaderHint,
+      });
+    }
+    const askedMs = this.suspects.get(call.peer);
+    if (askedMs === undefined || view.heardMs(call.peer) > askedMs) {
+      if (askedMs === undefined || nowMs - askedMs >= view.silenceMsMax) {
+        this.suspects.set(call.peer, nowMs);
+        view.ping(call.peer);
+      }
+      return null;
+    }
+    if (nowMs - askedMs < view.silenceMsMax) return null;
+    return new NoriError('OUTCOME_UNKNOWN', {
+      message: `${call.peer} fell silent before it answered, and ${leaderHint} leads`,
+    });
   }
 
   failAll(error: NoriError): void {
@@ -108,6 +152,10 @@ function textOf(payload: Uint8Array): string {
   } catch {
     return 'the leader refused the call';
   }
+}
+
+function late(call: Outstanding): NoriError {
+  return call.kind === ForwardKind.execute ? commitTimeout(0) : lost(call);
 }
 
 function lost(call: Outstanding): NoriError {

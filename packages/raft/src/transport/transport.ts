@@ -147,6 +147,17 @@ export class Transport implements PeerOwner {
     return peer !== undefined && peer.link !== null;
   }
 
+  /** When the peer was last heard on the connection that is up, in the clock's monotonic ms; -Infinity without one. */
+  heardMs(id: NodeId): number {
+    return this.byId.get(id)?.link?.lastHeardMs ?? Number.NEGATIVE_INFINITY;
+  }
+
+  /** Asks the peer for a sign of life, if it is connected. */
+  ping(id: NodeId): void {
+    const link = this.byId.get(id)?.link ?? null;
+    if (link !== null && link.queuedBytes < this.limits.queueBytesMax) link.ping();
+  }
+
   peers(): readonly PeerStatus[] {
     return Array.from(this.byId.values(), (peer) => peer.status);
   }

@@ -317,3 +317,44 @@ test('applied commands are followed by any number of pending nexts, until break 
   await world.close();
   expect(await open).toEqual({ value: undefined, done: true });
 });
+
+test('calls that were passed to a leader that stands still end soon after another was elected, not when its link does', async () => {
+  const world = await HostWorld.elected();
+  await world.run(2500);
+  const old = world.leading();
+  const [follower, third] = world.followers() as [HostWorld['machines'][0], HostWorld['machines'][0]];
+  world.isolate(old);
+  const startMs = world.clock.nowMs();
+  const ends = new Map<string, string>();
+  const note = (name: string) => (error: NoriError | null) => {
+    ends.set(name, `${error?.code} ${error?.outcome} ${world.clock.nowMs() - startMs < 2000}`);
+  };
+  follower.host.submit(1, bytes('w'), { timeoutMs: 30_000 }, note('write'));
+  follower.host.query(1, bytes(''), { timeoutMs: 30_000 }, note('read'));
+  await world.until(() => ends.size === 2, 3_500);
+  expect(world.leader()).not.toBe(old);
+  expect(Object.fromEntries(ends)).toEqual({
+    write: 'OUTCOME_UNKNOWN unknown true',
+    read: 'NOT_LEADER notApplied true',
+  });
+  expect([follower, third].map((machine) => machine.ledger().commands)).toEqual([[], []]);
+  await world.close();
+});
+
+test('a write that was passed to a leader that hands over is answered by it, however long that takes', async () => {
+  const world = await HostWorld.elected();
+  await world.run(2500);
+  const old = world.leading();
+  const [follower, third] = world.followers() as [HostWorld['machines'][0], HostWorld['machines'][0]];
+  third.syncMs = 1500;
+  old.syncMs = 1500;
+  follower.syncMs = 1500;
+  const ends: unknown[] = [];
+  follower.host.submit(1, bytes('w'), { timeoutMs: 30_000 }, (error) => ends.push(error?.code ?? 'done'));
+  await world.run(10);
+  const transfer = world.failure(old.host.transferLeadership(1, third.id));
+  await world.until(() => ends.length === 1, 20_000);
+  expect(ends).toEqual(['done']);
+  await transfer;
+  await world.close();
+});
