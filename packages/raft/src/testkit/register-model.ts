@@ -47,6 +47,7 @@ export const registerSequential: SequentialModel = {
   identity: (state) => `${(state as RegisterState).value}/${(state as RegisterState).version}`,
   text: registerCallText,
   facts,
+  reaches: (from, to) => comesBefore(from as RegisterState, to as RegisterState),
 };
 
 function facts(planned: PlannedOperation, result: Uint8Array | undefined): Facts<unknown> {
@@ -60,7 +61,13 @@ function facts(planned: PlannedOperation, result: Uint8Array | undefined): Facts
   }
   const state = stateOf(result);
   const before = { value: (state.value - call.operand) >>> 0, version: state.version - 1 };
-  return { needs: call.name === 'add' ? { kind: 'state', state: before } : unclear, makes: { kind: 'state', state } };
+  const left = { kind: 'state', state } as const;
+  return { needs: call.name === 'add' ? { kind: 'state', state: before } : unclear, makes: left, leaves: left };
+}
+
+/** Every write raises the version. */
+function comesBefore(from: RegisterState, to: RegisterState): boolean {
+  return from.version < to.version || same(from, to);
 }
 
 function same(left: RegisterState, right: RegisterState): boolean {

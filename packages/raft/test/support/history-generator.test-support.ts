@@ -1,6 +1,6 @@
 import { unreachable } from '../../src/base/assert.ts';
 import type { Prng } from '../../src/base/prng.ts';
-import type { Operation } from '../../src/testkit/linearizability/model.ts';
+import type { Model, Operation } from '../../src/testkit/linearizability/model.ts';
 import {
   register,
   type RegisterCommand,
@@ -113,13 +113,20 @@ export function act(
   }
 }
 
-/** Tries every order, and for every operation of unknown outcome both that it happened and that it did not. */
 export function bruteForce(operations: readonly RegisterOperation[]): 'legal' | 'illegal' {
-  const explains = (left: readonly RegisterOperation[], state: RegisterState): boolean => {
+  return bruteForceOf(register, operations);
+}
+
+/** Tries every order, and for every operation of unknown outcome both that it happened and that it did not. */
+export function bruteForceOf<State, Command, Result>(
+  model: Pick<Model<State, Command, Result>, 'init' | 'step'>,
+  operations: readonly Operation<Command, Result>[],
+): 'legal' | 'illegal' {
+  const explains = (left: readonly Operation<Command, Result>[], state: State): boolean => {
     if (left.every(({ returnedAt }) => returnedAt === Infinity)) return true;
     return left.some((one) => {
       if (left.some((other) => other.returnedAt < one.calledAt)) return false;
-      const [ok, next] = register.step(state, one.command, one.result);
+      const [ok, next] = model.step(state, one.command, one.result);
       return (
         ok &&
         explains(
@@ -129,5 +136,5 @@ export function bruteForce(operations: readonly RegisterOperation[]): 'legal' | 
       );
     });
   };
-  return explains(operations, register.init) ? 'legal' : 'illegal';
+  return explains(operations, model.init) ? 'legal' : 'illegal';
 }

@@ -15,6 +15,8 @@ export interface Facts<State> {
   readonly needs: Fact<State>;
   /** `none`: it never changes the state. `state`: when it changes the state, then to this one. */
   readonly makes: Fact<State>;
+  /** The state right behind the command, changed or not, when its answer tells: what `reaches` is asked about. */
+  readonly leaves?: Fact<State>;
 }
 
 /** The sequential object that the clients believe they talk to. Everything here is pure. */
@@ -33,6 +35,11 @@ export interface Model<State, Command, Result> {
   text(command: Command): string;
   /** Optional knowledge that makes the search much shorter; it never changes a verdict. */
   facts?(command: Command, result: Result | undefined): Facts<State>;
+  /**
+   * Optional too: whether the one state, or what comes of it, can ever be the other. True is never wrong to say; false
+   * keeps the search from going on behind a state that somebody still has to see, as with a version that only grows.
+   */
+  reaches?(from: State, to: State): boolean;
 }
 
 /** One call of one client. Calls that certainly were not applied do not belong into a history. */

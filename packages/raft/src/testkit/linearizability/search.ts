@@ -1,5 +1,5 @@
 import { EntryList } from './entry-list.ts';
-import { factsOf, type Model, type Operation } from './model.ts';
+import { type Fact, factsOf, type Model, nothing, type Operation } from './model.ts';
 import { Seen } from './seen.ts';
 import { Supply, type Trade } from './supply.ts';
 
@@ -51,6 +51,8 @@ interface Frame {
 
 interface Entry<State, Command, Result> extends Trade<State> {
   readonly operation: Operation<Command, Result>;
+  /** The number of a state that there must be right before or right behind it, or -1. */
+  readonly goal: number;
 }
 
 class Search<State, Command, Result> {
@@ -100,9 +102,28 @@ class Search<State, Command, Result> {
     return this.owed === 0;
   }
 
-  /** Somebody saw a state that nobody can have made. */
+  /** Somebody saw a state that nobody can have made, or one from before a state that was seen earlier. */
   hopeless(): boolean {
-    return this.states.some((state, number) => number !== this.state && this.supply.lost(number, state));
+    return (
+      this.states.some((state, number) => number !== this.state && this.supply.lost(number, state)) || this.goesBack()
+    );
+  }
+
+  private goesBack(): boolean {
+    const { model, states, certain } = this;
+    if (model.reaches === undefined) return false;
+    const returned = [...certain].sort((a, b) => a.operation.returnedAt - b.operation.returnedAt);
+    /** The newest state that was seen by those who had returned. */
+    let newest = this.state;
+    let at = 0;
+    for (const { operation, goal } of certain) {
+      for (; (returned[at] as (typeof certain)[0]).operation.returnedAt < operation.calledAt; at += 1) {
+        const seen = (returned[at] as (typeof certain)[0]).goal;
+        if (seen >= 0 && model.reaches(states[newest] as State, states[seen] as State)) newest = seen;
+      }
+      if (goal >= 0 && goal !== newest && !model.reaches(states[newest] as State, states[goal] as State)) return true;
+    }
+    return false;
   }
 
   /** Lets one more operation take effect; false when none can that leads to a new configuration. */
@@ -162,8 +183,23 @@ class Search<State, Command, Result> {
     const frame: Frame = { operation, uncertain, forced: false, ...this.here() };
     this.apply(frame, next);
     const lost = next !== frame.stateBefore && this.loses(frame.stateBefore);
-    if (!lost && this.seen.add(this.configuration(), this.used)) return true;
+    if (!lost && !this.strays() && this.seen.add(this.configuration(), this.used)) return true;
     this.undo(frame);
+    return false;
+  }
+
+  /**
+   * Whether somebody who saw a state can no longer see it, because it lies behind. Those that may come next are asked:
+   * one of them is next, apart from what has no known outcome, so that no way leads past all of them.
+   */
+  private strays(): boolean {
+    const { model, states, certain, list } = this;
+    if (model.reaches === undefined) return false;
+    const state = states[this.state] as State;
+    for (let at = list.first(); at >= 0; at = list.after(at)) {
+      const { goal } = certain[at] as Entry<State, Command, Result>;
+      if (goal >= 0 && goal !== this.state && !model.reaches(state, states[goal] as State)) return true;
+    }
     return false;
   }
 
@@ -247,13 +283,10 @@ class Search<State, Command, Result> {
   private entryOf(given: Operation<Command, Result>): Entry<State, Command, Result> {
     const operation = given.returnedAt === Infinity ? { ...given, result: undefined } : given;
     const facts = factsOf(this.model, operation);
-    const { needs, makes } = facts;
-    return {
-      operation,
-      facts,
-      needs: needs.kind === 'state' ? this.numberOf(needs.state) : -1,
-      makes: makes.kind === 'state' ? this.numberOf(makes.state) : -1,
-    };
+    const numberOf = (fact: Fact<State> = nothing): number => (fact.kind === 'state' ? this.numberOf(fact.state) : -1);
+    const needs = numberOf(facts.needs);
+    const goal = needs >= 0 ? needs : numberOf(facts.leaves);
+    return { operation, facts, needs, makes: numberOf(facts.makes), goal };
   }
 }
 
