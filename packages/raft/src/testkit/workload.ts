@@ -12,6 +12,8 @@ export interface PlannedOperation {
 export interface Model {
   /** A command was committed at `index`; called once for each, in order. */
   committed(index: Index, timeMs: number, command: Uint8Array): void;
+  /** Log time reached `timeMs` by an entry at `index` that carries nothing else. */
+  passed?(index: Index, timeMs: number): void;
   /** What is wrong with this answer of a state applied through `index`, or null. */
   judge(query: Uint8Array, index: Index, result: Uint8Array): string | null;
 }

@@ -1,4 +1,4 @@
-import type { GroupId, Index } from '../../core/types.ts';
+import { EntryKind, type GroupId, type Index } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import { type ClientOperation, operationIdOf, payloadOf } from '../operation.ts';
 import { requireThat } from '../violation.ts';
@@ -82,7 +82,10 @@ export class ClientChecker implements Checker {
   }
 
   private onCommitted(group: GroupId, { index, operation, entry }: CanonEntry): void {
-    if (operation === 0) return;
+    if (operation === 0) {
+      if (entry.kind === EntryKind.clock) this.models.get(group)?.passed?.(index, entry.timeMs);
+      return;
+    }
     const before = this.places.get(operation);
     requireThat(
       before === undefined,
