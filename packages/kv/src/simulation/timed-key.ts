@@ -7,7 +7,7 @@ export type TimedCommand =
 
 export type TimedResult = string | number | null;
 
-/** `mortal`: its lifetime may have ended by now, or not. Null: there is no such key. */
+/** `mortal`: it may have a lifetime, and that may have ended by now. Null: there is no such key. */
 export type TimedState = { readonly value: string; readonly mortal: boolean } | null;
 
 /**
@@ -41,9 +41,9 @@ function step(
       if (result === 0) return [state === null || state.mortal, null];
       return [found(state, result), state === null ? null : { value: state.value, mortal: true }];
     default:
-      // PERSIST answers 1 when it took a lifetime away. Without an answer the key may have been gone already.
+      // PERSIST answers 1 when it took a lifetime away. Without an answer it may have taken one, or come too late.
       if (result === 1) return [state?.mortal === true, state === null ? null : { value: state.value, mortal: false }];
-      return [result === undefined || result === 0, result === 0 && state?.mortal === true ? null : state];
+      return [result === undefined || result === 0, state];
   }
 }
 
