@@ -16,6 +16,7 @@ const coreOrder = [
   'output',
   'quorum',
   'configuration',
+  'clock-rate',
   'progress',
   'log',
   'early-election',

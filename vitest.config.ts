@@ -21,7 +21,12 @@ export default defineConfig({
             { find: /^nori-raft$/, replacement: source('packages/raft/src/index.ts') },
           ],
         },
-        test: { name: 'unit', include: ['packages/*/src/**/*.test.ts', 'packages/*/test/unit/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'packages/*/test/unit/**/*.test.ts'],
+          // No test is about time; a busy machine must not fail one.
+          testTimeout: 30_000,
+        },
       },
       {
         test: {

@@ -16,6 +16,9 @@ import { entryBytes, readEntry, readId, writeEntry } from './entry.ts';
 // The fields of each message; docs/wire-format.md shows them as tables. `from` and `to` are not written: they are the
 // handshaken peer and the reader itself, so a peer cannot speak in another's name.
 
+/** From here on a drift is no drift: promises would last for ever. */
+const driftPpmEnd = 500_000;
+
 /** More than the fields of any message take, without its entries. */
 const fieldsBytesMax = 128;
 
@@ -138,6 +141,7 @@ function writeAppend(writer: ByteWriter, message: AppendRequest): void {
   writer.u53(message.round);
   writer.f64(message.leaseMs);
   writer.u32(message.driftPpm);
+  writer.u8(message.probe ? 1 : 0);
   writer.u32(message.entries.length);
   for (const item of message.entries) writeEntry(writer, item);
 }
@@ -151,6 +155,8 @@ function readAppend(reader: ByteReader, from: NodeId, to: NodeId): AppendRequest
   const round = reader.u53();
   const leaseMs = readDuration(reader);
   const driftPpm = reader.u32();
+  if (driftPpm >= driftPpmEnd) throw malformed('a clock that runs at half or twice the pace is none');
+  const probe = reader.flag();
   if (prevIndex === 0 && prevTerm !== 0) throw malformed('nothing stands before the first entry, not even a term');
   if (prevTerm > term) throw malformed('a leader has an entry from beyond its term');
   const entries = readEntries(reader, prevIndex, prevTerm, term);
@@ -167,6 +173,7 @@ function readAppend(reader: ByteReader, from: NodeId, to: NodeId): AppendRequest
     round,
     leaseMs,
     driftPpm,
+    probe,
   };
 }
 

@@ -2,14 +2,23 @@ import { assert, unreachable } from '../base/assert.ts';
 import { replicasOf } from './configuration.ts';
 import { earlyFirstMsMax } from './early-election.ts';
 import type { LeaderGoneInput } from './input.ts';
+import { gatherEvidence, promisesLeft, releasePromise } from './lease.ts';
 import { knowsRemoved, tellRemoved } from './membership.ts';
 import { MessageKind, type VoteReply, type VoteRequest } from './message.ts';
 import type { Output } from './output.ts';
 import { voteResult } from './quorum.ts';
 import { send } from './replication.ts';
-import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, setHardState } from './roles.ts';
+import {
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  type Mandate,
+  ownMandate,
+  setHardState,
+} from './roles.ts';
 import type { RaftState } from './state.ts';
-import { type NodeId, Role } from './types.ts';
+import { type Life, type NodeId, Role } from './types.ts';
 
 // Elections (thesis 3.4, 3.6.1), with a dry run first so that nobody disturbs for nothing (thesis 9.6).
 
@@ -22,9 +31,9 @@ export function preCampaign(raft: RaftState, nowMs: number, output: Output): voi
   decide(raft, nowMs, output);
 }
 
-/** Stands for the next term. With `transfer`, at the leader's wish, so voters do not defend the leader. */
-export function campaign(raft: RaftState, transfer: boolean, nowMs: number, output: Output): void {
-  becomeCandidate(raft, transfer, nowMs, output);
+/** Stands for the next term. With a mandate for a transfer, at the leader's wish, voters do not defend the leader. */
+export function campaign(raft: RaftState, mandate: Mandate, nowMs: number, output: Output): void {
+  becomeCandidate(raft, mandate, nowMs, output);
   output.notes.push({ kind: 'campaignStarted', term: raft.term, preVote: false });
   requestVotes(raft, MessageKind.vote, output);
 }
@@ -43,7 +52,7 @@ function requestVotes(raft: RaftState, kind: VoteRequest['kind'], output: Output
         lastTerm: raft.log.lastTerm,
         commit: raft.log.commit,
         transfer: raft.campaignTransfer,
-        releasedTerm: 0,
+        releasedTerm: raft.releasedTerm,
       },
       output,
     );
@@ -66,7 +75,7 @@ export function onLeaderGone(raft: RaftState, { peer, absent }: LeaderGoneInput,
 /** A voter that heard a live leader defends it (thesis 4.2.3), unless that leader asked for the election itself. */
 export function isSticky(raft: RaftState, request: VoteRequest, nowMs: number): boolean {
   if (request.transfer) return false;
-  if (raft.role === Role.leader) return true;
+  if (raft.leader !== null) return !raft.leader.probing && !raft.stalled;
   return raft.leaderId !== null && nowMs - raft.leaderHeardMs < raft.options.electionTimeoutMsMin;
 }
 
@@ -88,23 +97,24 @@ export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: numb
     if (raft.role === Role.preCandidate) {
       becomeFollower(raft, { term: raft.term, leaderId: null, reason: 'voted for another' }, nowMs, output);
     }
+    releasePromise(raft, request.releasedTerm);
     if (raft.votedFor === null) setHardState(raft, { term: raft.term, votedFor: request.from }, output);
     raft.early.end();
     raft.resetElectionDeadline(nowMs);
   }
-  reply(raft, request, granted, output);
+  reply(raft, request, granted, nowMs, output);
   if (knowsRemoved(raft, request.from)) tellRemoved(raft, request.from, output);
 }
 
 /** A request of an earlier term gets this term back, so that a candidate that fell behind catches up. */
-export function refuseStaleVote(raft: RaftState, request: VoteRequest, output: Output): void {
+export function refuseStaleVote(raft: RaftState, request: VoteRequest, nowMs: number, output: Output): void {
   const preVote = request.kind === MessageKind.preVote;
   output.notes.push({ kind: 'voteRequested', from: request.from, term: request.term, preVote });
-  reply(raft, request, false, output);
+  reply(raft, request, false, nowMs, output);
   if (knowsRemoved(raft, request.from)) tellRemoved(raft, request.from, output);
 }
 
-function reply(raft: RaftState, request: VoteRequest, granted: boolean, output: Output): void {
+function reply(raft: RaftState, request: VoteRequest, granted: boolean, nowMs: number, output: Output): void {
   const preVote = request.kind === MessageKind.preVote;
   send(
     raft,
@@ -116,20 +126,22 @@ function reply(raft: RaftState, request: VoteRequest, granted: boolean, output: 
       term: preVote && granted ? request.term : raft.term,
       granted,
       commit: raft.log.commit,
-      promises: [],
+      // Only a vote tells them: a dry run binds nobody, so what it told could be out of date when it counts.
+      promises: granted && !preVote ? promisesLeft(raft, nowMs) : [],
     },
     output,
   );
 }
 
 /** Counts a vote, if it is for the campaign that runs now. */
-export function onVoteReply(raft: RaftState, vote: VoteReply, nowMs: number, output: Output): void {
+export function onVoteReply(raft: RaftState, vote: VoteReply, life: Life, nowMs: number, output: Output): void {
   const awaited = vote.kind === MessageKind.preVoteReply ? Role.preCandidate : Role.candidate;
   if (raft.role !== awaited) return;
   if (vote.granted) {
     const preVote = vote.kind === MessageKind.preVoteReply;
     if (vote.term !== (preVote ? raft.term + 1 : raft.term)) return;
     output.notes.push({ kind: 'voteGranted', from: vote.from, term: vote.term, preVote });
+    if (!preVote && !raft.votes.has(vote.from)) gatherEvidence(raft, vote, life, nowMs);
   }
   countVote(raft, vote.from, vote.granted, nowMs, output);
 }
@@ -144,7 +156,7 @@ function decide(raft: RaftState, nowMs: number, output: Output): void {
   const result = voteResult(raft.configuration, raft.votes);
   switch (result) {
     case 'won':
-      if (raft.role === Role.preCandidate) campaign(raft, false, nowMs, output);
+      if (raft.role === Role.preCandidate) campaign(raft, ownMandate, nowMs, output);
       else if (raft.hardStateDurable) becomeLeader(raft, nowMs, output);
       return;
     case 'lost':

@@ -1,16 +1,18 @@
 import { assert } from '../base/assert.ts';
+import { promiseLease } from './lease.ts';
 import { type AppendReply, type AppendRequest, MessageKind } from './message.ts';
 import type { Output } from './output.ts';
 import { send } from './replication.ts';
 import { followLeader } from './roles.ts';
 import type { RaftState } from './state.ts';
-import type { Index, Term } from './types.ts';
+import type { Index, Life, Term } from './types.ts';
 
 // The follower's half of AppendEntries (thesis 3.5, figure 3.1).
 
 /** Takes in an append of this term. */
-export function onAppend(raft: RaftState, append: AppendRequest, nowMs: number, output: Output): void {
-  followLeader(raft, append.from, nowMs, output);
+export function onAppend(raft: RaftState, append: AppendRequest, life: Life, nowMs: number, output: Output): void {
+  followLeader(raft, { id: append.from, probes: append.probe }, nowMs, output);
+  promiseLease(raft, append, life, nowMs, output);
   const { log } = raft;
   if (append.prevIndex >= log.baseIndex && log.termAt(append.prevIndex) !== append.prevTerm) {
     reject(raft, append, nowMs, output);

@@ -11,6 +11,7 @@ export {
 } from './configuration.ts';
 export * from './input.ts';
 export { checkInvariants } from './invariants.ts';
+export { type LeaseGrant, leaseGrant, limboEntries } from './lease.ts';
 export { emptyBase, Log } from './log.ts';
 export * from './message.ts';
 export * from './output.ts';
@@ -18,5 +19,13 @@ export { catchUpRoundsMax, membersMax } from './membership.ts';
 export { Progress, ProgressState } from './progress.ts';
 export { committedIndex, isQuorum, type PerNode, type VoteResult, voteResult } from './quorum.ts';
 export { step } from './raft.ts';
-export { defaultRaftOptions, LeaderState, type RaftOptions, type RaftStart, RaftState } from './state.ts';
+export {
+  defaultRaftOptions,
+  LeaderState,
+  type RaftOptions,
+  type RaftStart,
+  RaftState,
+  type Barrier,
+  type HeldPromise,
+} from './state.ts';
 export * from './types.ts';

@@ -1,5 +1,5 @@
 import type { Message } from './message.ts';
-import type { EntryKind, Index, MembershipChange, NodeId, SnapshotPoint, Term } from './types.ts';
+import type { EntryKind, Index, Life, MembershipChange, NodeId, SnapshotPoint, Term } from './types.ts';
 
 export const InputKind = {
   message: 1,
@@ -13,6 +13,8 @@ export const InputKind = {
   linkReset: 9,
   leaderGone: 10,
   reconfigure: 11,
+  leaseDoubt: 12,
+  diskStall: 13,
   snapshotTaken: 20,
   snapshotInstalled: 21,
   snapshotAbandoned: 22,
@@ -23,6 +25,8 @@ export type InputKind = (typeof InputKind)[keyof typeof InputKind];
 export interface MessageInput {
   readonly kind: typeof InputKind.message;
   readonly message: Message;
+  /** Which life of the sender the message came from, as it shook hands. Absent: its first. */
+  readonly life?: Life;
 }
 
 /** One command on its way into the log; the caller names it by a number that is its own. */
@@ -44,6 +48,11 @@ export interface ProposeInput {
 export interface ReadInput {
   readonly kind: typeof InputKind.read;
   readonly readIds: readonly number[];
+  /**
+   * The caller can judge what a read has to do with entries in limbo: release it before an entry of the leader's term
+   * is committed, marked `limbo`. Default false: such a read waits for that commit (thesis 6.4).
+   */
+  readonly throughLimbo?: boolean;
 }
 
 /**
@@ -134,6 +143,21 @@ export interface ReconfigureInput {
   readonly wallMs: number;
 }
 
+/**
+ * Time may not have run as this node's monotonic clock says (a suspended machine, a loop that stood still): a lease is
+ * dropped, and only what is acknowledged from now on counts for the next.
+ */
+export interface LeaseDoubtInput {
+  readonly kind: typeof InputKind.leaseDoubt;
+  readonly cause: 'clockJump' | 'loopStall';
+}
+
+/** The disk, or the state machine, has not finished anything for too long, or is well again. */
+export interface DiskStallInput {
+  readonly kind: typeof InputKind.diskStall;
+  readonly stalled: boolean;
+}
+
 /** Everything that can happen to a group. */
 export type Input =
   | MessageInput
@@ -149,4 +173,6 @@ export type Input =
   | SnapshotTakenInput
   | SnapshotInstalledInput
   | SnapshotAbandonedInput
-  | ReconfigureInput;
+  | ReconfigureInput
+  | LeaseDoubtInput
+  | DiskStallInput;

@@ -63,6 +63,11 @@ export interface AppendRequest extends Envelope {
   readonly leaseMs: number;
   /** The clock drift the sender reckons with, in millionths. */
   readonly driftPpm: number;
+  /**
+   * The sender cannot vouch that it still leads, or that it can write: it is answered, but puts off no election and
+   * makes no vote sticky. Else it would keep one node that hears both sides from electing with a connected majority.
+   */
+  readonly probe: boolean;
 }
 
 export interface AppendReply extends Envelope {

@@ -30,6 +30,8 @@ export interface ReadReleased {
   readonly id: number;
   readonly index: Index;
   readonly term: Term;
+  /** No entry of this term is committed yet: the answer holds only for what no entry in limbo may have changed. */
+  readonly limbo: boolean;
 }
 
 /** A follower needs entries that were compacted: a snapshot through `index` or later must reach it. */
@@ -37,6 +39,9 @@ export interface SnapshotWanted {
   readonly to: NodeId;
   readonly index: Index;
 }
+
+/** Why a leader's lease is over. */
+export type LeaseLoss = 'expired' | 'steppedDown' | 'transfer' | 'clockJump' | 'loopStall' | 'diskStall' | 'clockRate';
 
 /** What a tracer or an operator wants to hear of; nothing in the protocol depends on a note. */
 export type Note =
@@ -55,7 +60,10 @@ export type Note =
   /** A learner that is to vote fell behind faster than it was fed: the change is given up. */
   | { readonly kind: 'learnerTooSlow'; readonly node: NodeId; readonly rounds: number }
   /** This node heard that it is a member no more. */
-  | { readonly kind: 'removed'; readonly configurationIndex: Index };
+  | { readonly kind: 'removed'; readonly configurationIndex: Index }
+  | { readonly kind: 'leaseLost'; readonly term: Term; readonly cause: LeaseLoss }
+  /** A leader begins: so long it commits nothing, and so many commands may or may not have been committed before it. */
+  | { readonly kind: 'barrier'; readonly term: Term; readonly waitMs: number; readonly limboEntries: number };
 
 /**
  * Everything a step asks for. One object is reused: the caller steps a group as often as it likes, carries out what

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { Ring } from '../base/ring.ts';
+import { ClockRate } from './clock-rate.ts';
 import type { Index } from './types.ts';
 
 export const ProgressState = {
@@ -37,6 +38,12 @@ export class Progress {
   sentCommit: Index = 0;
   /** When the leader sent the newest message that the follower acknowledged, in the leader's ms. */
   ackedSentMs: number;
+  /** The same, of those that count for the lease: -Infinity until one does. */
+  leaseAckedMs: number = Number.NEGATIVE_INFINITY;
+  /** The life of the follower that acknowledged them; 0 before the first word. */
+  incarnation = 0;
+  /** How its clock runs against the leader's. */
+  readonly clockRate: ClockRate = new ClockRate();
   /** The newest round of reads the follower confirmed. */
   ackedRound = 0;
   private readonly inflight = new Ring<Sent>();

@@ -26,6 +26,21 @@ export function isQuorum(quorum: Quorum, holds: (id: NodeId) => boolean): boolea
   return voteResult(quorum, holds) === 'won';
 }
 
+/**
+ * The latest time that a quorum has reached, of both halves while joint; -Infinity while there is none. `timeOf` is
+ * -Infinity for a node nothing is known of.
+ */
+export function quorumTimeMs(quorum: Quorum, timeOf: (id: NodeId) => number): number {
+  return Math.min(majorityTimeMs(quorum.incoming, timeOf), majorityTimeMs(quorum.outgoing, timeOf));
+}
+
+function majorityTimeMs(voters: readonly NodeId[], timeOf: (id: NodeId) => number): number {
+  if (voters.length === 0) return Number.POSITIVE_INFINITY;
+  // Not by difference: that of two infinities is no number.
+  const times = voters.map(timeOf).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
+  return times[times.length >> 1] as number;
+}
+
 /** A half that was left out is empty. */
 function majorityIndex(voters: Iterable<NodeId> | null | undefined, matchOf: PerNode<Index>): Index {
   const matches: Index[] = [];

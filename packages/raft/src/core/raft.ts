@@ -10,23 +10,27 @@ import {
 } from './election.ts';
 import { onAppend, refuseStaleAppend } from './follower.ts';
 import {
+  type DiskStallInput,
   type Input,
   InputKind,
+  type LeaseDoubtInput,
   type PersistedInput,
   type ProposeInput,
   type ReadInput,
   type ReconfigureInput,
 } from './input.ts';
 import { checkInvariants } from './invariants.ts';
+import { disclaim, doubtLease, leaseUntilMs, renewLease, tellLeaseLost, watchLease } from './lease.ts';
 import { entryOverheadBytes } from './log.ts';
 import { continueChange, hasOutlivedItsOffice, onReconfigure } from './membership.ts';
-import { type Message, MessageKind, type Removed } from './message.ts';
+import { type AppendReply, type Message, MessageKind, type Removed } from './message.ts';
 import type { Output, RefusalCode } from './output.ts';
-import { beginRound, onRead, releaseReads } from './reads.ts';
+import { beginRound, endPatience, onRead, refuseReads, releaseReads } from './reads.ts';
 import {
   advanceCommit,
   appendAsLeader,
   broadcastHeartbeat,
+  leaderStateOf,
   onAppendReply,
   onLinkReset,
   quorumHeardSince,
@@ -35,9 +39,9 @@ import {
 } from './replication.ts';
 import { becomeFollower, onRemoved, stepDownAsRemoved, stepDownWithoutQuorum } from './roles.ts';
 import { onSnapshotAbandoned, onSnapshotInstalled, onSnapshotTaken } from './snapshot.ts';
-import type { RaftState } from './state.ts';
+import { firstLife, type RaftState } from './state.ts';
 import { abandonTransfer, beginTransfer, continueTransfer, onTimeoutNow } from './transfer.ts';
-import { type Index, Role } from './types.ts';
+import { type Index, type Life, Role } from './types.ts';
 
 /**
  * The one door. Tells the group what happened at `nowMs` (monotonic, this node's own clock); gathers in `output` what
@@ -46,7 +50,7 @@ import { type Index, Role } from './types.ts';
 export function step(raft: RaftState, input: Input, nowMs: number, output: Output): void {
   switch (input.kind) {
     case InputKind.message:
-      onMessage(raft, input.message, nowMs, output);
+      onMessage(raft, input.message, input.life ?? firstLife, nowMs, output);
       break;
     case InputKind.propose:
       onPropose(raft, input, nowMs, output);
@@ -87,6 +91,12 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
     case InputKind.reconfigure:
       onReconfigureInput(raft, input, nowMs, output);
       break;
+    case InputKind.leaseDoubt:
+      onLeaseDoubt(raft, input.cause, nowMs, output);
+      break;
+    case InputKind.diskStall:
+      onDiskStall(raft, input, nowMs, output);
+      break;
     default:
       unreachable(input);
   }
@@ -97,7 +107,7 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
 
 type TermBound = Exclude<Message, Removed>;
 
-function onMessage(raft: RaftState, message: Message, nowMs: number, output: Output): void {
+function onMessage(raft: RaftState, message: Message, life: Life, nowMs: number, output: Output): void {
   if (message.to !== raft.id) return;
   if (message.kind === MessageKind.removed) {
     onRemoved(raft, message, nowMs, output);
@@ -115,14 +125,13 @@ function onMessage(raft: RaftState, message: Message, nowMs: number, output: Out
       return;
     case MessageKind.preVoteReply:
     case MessageKind.voteReply:
-      onVoteReply(raft, message, nowMs, output);
+      onVoteReply(raft, message, life, nowMs, output);
       return;
     case MessageKind.append:
-      onAppend(raft, message, nowMs, output);
+      onAppend(raft, message, life, nowMs, output);
       return;
     case MessageKind.appendReply:
-      if (raft.role === Role.leader && onAppendReply(raft, message, nowMs, output)) afterProgress(raft, nowMs, output);
-      else if (raft.role === Role.leader) afterRound(raft, nowMs, output);
+      if (raft.role === Role.leader) onReply(raft, message, life, nowMs, output);
       return;
     case MessageKind.timeoutNow:
       onTimeoutNow(raft, message, nowMs, output);
@@ -161,7 +170,7 @@ function onStaleMessage(raft: RaftState, message: TermBound, nowMs: number, outp
   switch (message.kind) {
     case MessageKind.preVote:
     case MessageKind.vote:
-      refuseStaleVote(raft, message, output);
+      refuseStaleVote(raft, message, nowMs, output);
       return;
     case MessageKind.append:
       refuseStaleAppend(raft, message, nowMs, output);
@@ -198,6 +207,8 @@ function refusalOf(raft: RaftState, bytes: number): RefusalCode | null {
   if (raft.leader === null) return raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER';
   // Thesis 3.10: a leader that hands over takes no more, or its successor never catches up.
   if (raft.leader.transfer !== null) return 'NOT_LEADER';
+  if (raft.leader.probing) return 'QUORUM_UNAVAILABLE';
+  if (raft.stalled) return 'OVERLOADED';
   const { uncommittedBytes } = raft.leader;
   if (uncommittedBytes > 0 && uncommittedBytes + bytes > raft.options.uncommittedBytesMax) return 'OVERLOADED';
   return null;
@@ -214,11 +225,11 @@ function onReconfigureInput(raft: RaftState, input: ReconfigureInput, nowMs: num
 }
 
 function onReadInput(raft: RaftState, input: ReadInput, nowMs: number, output: Output): void {
-  if (raft.role === Role.leader) {
-    onRead(raft, input.readIds, nowMs, output);
+  if (raft.leader !== null && !raft.leader.probing) {
+    onRead(raft, input, nowMs, output);
     return;
   }
-  const code = raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER';
+  const code = raft.quorumLost || raft.leader !== null ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER';
   for (const id of input.readIds) output.readsRefused.push({ id, code, leader: raft.leaderId });
 }
 
@@ -246,22 +257,24 @@ function onDeadline(raft: RaftState, nowMs: number, output: Output): void {
   if (raft.leader === null) {
     if (nowMs < raft.electionDeadlineMs) return;
     const requestsWait = raft.role === Role.candidate && !raft.hardStateDurable; // for the disk
-    if (raft.mayCampaign && !requestsWait) preCampaign(raft, nowMs, output);
+    if (raft.mayCampaign && !requestsWait && !raft.stalled) preCampaign(raft, nowMs, output);
     else raft.resetElectionDeadline(nowMs);
     return;
   }
-  const { leader, options } = raft;
+  const { leader } = raft;
   if (nowMs >= leader.heartbeatDueMs) {
-    // Thesis 6.2: a leader that hears no quorum cannot know whether it still is one.
-    if (!quorumHeardSince(raft, nowMs - options.electionTimeoutMsMax)) {
-      stepDownWithoutQuorum(raft, nowMs, output);
-      return;
-    }
+    watchLease(raft, nowMs, output);
+    if (!keepsOffice(raft, nowMs, output)) return;
     broadcastHeartbeat(raft, nowMs, output);
+  } else if (leader.probing && !keepsOffice(raft, nowMs, output)) return;
+  if (leader.barriers.length > 0 && nowMs >= leader.barrierUntilMs) {
+    leader.barriers = [];
+    afterProgress(raft, nowMs, output);
   }
   if (leader.commitNotice) sendCommitNotices(raft, nowMs, output);
   if (leader.transfer !== null && nowMs >= leader.transfer.deadlineMs) {
-    abandonTransfer(raft, output);
+    abandonTransfer(raft, nowMs, output);
+    if (raft.leader === null) return;
     if (hasOutlivedItsOffice(raft)) {
       stepDownAsRemoved(raft, nowMs, output);
       return;
@@ -277,9 +290,60 @@ function afterCommit(raft: RaftState, nowMs: number, output: Output): void {
   if (raft.leader?.transfer === null && hasOutlivedItsOffice(raft)) beginTransfer(raft, null, nowMs, output);
 }
 
+/**
+ * Thesis 6.2: a leader that hears no quorum cannot know whether it still is one. It takes nothing new and only asks from
+ * then on, but may answer reads while its lease lasts; with that gone, so is its office.
+ */
+function keepsOffice(raft: RaftState, nowMs: number, output: Output): boolean {
+  const leader = leaderStateOf(raft);
+  if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) return true;
+  if (nowMs >= leaseUntilMs(raft)) {
+    stepDownWithoutQuorum(raft, nowMs, output);
+    return false;
+  }
+  if (!leader.probing) {
+    leader.probing = true;
+    refuseReads(raft, 'QUORUM_UNAVAILABLE', null, output);
+  }
+  return true;
+}
+
+/** A follower's answer: for its log, for the lease, and as a sign that it holds no lease of an earlier term. */
+function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number, output: Output): void {
+  const leader = leaderStateOf(raft);
+  disclaim(leader, reply.from, life);
+  const progress = leader.progress.get(reply.from);
+  if (progress !== undefined) renewLease(raft, progress, reply, life, nowMs);
+  const matched = onAppendReply(raft, reply, nowMs, output);
+  if (leader.probing && quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) {
+    leader.probing = false;
+    leader.leaseDoubtMs = nowMs; // what was asked meanwhile asked for no lease
+  }
+  // A barrier that fell lets go what a quorum has had for long.
+  if (matched || raft.log.commit < leader.limboEnd) afterProgress(raft, nowMs, output);
+  else afterRound(raft, nowMs, output);
+}
+
+function onLeaseDoubt(raft: RaftState, cause: LeaseDoubtInput['cause'], nowMs: number, output: Output): void {
+  if (raft.leader === null) return;
+  doubtLease(raft, cause, nowMs, output);
+  raft.leader.heartbeatDueMs = nowMs; // a new lease is one round trip away
+}
+
+/**
+ * A leader that cannot write must not keep its office (docs/reads.md): its words vouch for nothing from now on, and it
+ * hands over to whoever has the whole log.
+ */
+function onDiskStall(raft: RaftState, { stalled }: DiskStallInput, nowMs: number, output: Output): void {
+  raft.stalled = stalled;
+  if (raft.leader === null || !stalled) return;
+  tellLeaseLost(raft, 'diskStall', output);
+  if (raft.leader.transfer === null) beginTransfer(raft, null, nowMs, output);
+}
+
 /** Some log got longer, here or there: what follows from it. */
 function afterProgress(raft: RaftState, nowMs: number, output: Output): void {
-  advanceCommit(raft, output);
+  if (advanceCommit(raft, nowMs, output)) endPatience(raft);
   afterCommit(raft, nowMs, output);
   continueTransfer(raft, output);
   afterRound(raft, nowMs, output);
@@ -305,7 +369,10 @@ function writeReceipt(raft: RaftState, output: Output): void {
 
 function nextDeadlineMs(raft: RaftState, nowMs: number): number {
   if (raft.leader === null) return raft.electionDeadlineMs;
-  const { commitNotice, heartbeatDueMs, transfer } = raft.leader;
+  const { barriers, barrierUntilMs, commitNotice, heartbeatDueMs, probing, transfer } = raft.leader;
   if (commitNotice) return nowMs;
-  return transfer === null ? heartbeatDueMs : Math.min(heartbeatDueMs, transfer.deadlineMs);
+  let dueMs = heartbeatDueMs;
+  if (barriers.length > 0) dueMs = Math.min(dueMs, barrierUntilMs);
+  if (transfer !== null) dueMs = Math.min(dueMs, transfer.deadlineMs);
+  return probing ? Math.min(dueMs, Math.max(nowMs, leaseUntilMs(raft))) : dueMs;
 }

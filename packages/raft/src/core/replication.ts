@@ -126,6 +126,9 @@ function sendAppend(
 ): void {
   // While a snapshot is on its way each heartbeat asks whether it has arrived: then the logs match at its index.
   const prevIndex = awaitsSnapshot(raft, { to, progress }, output) ? progress.pendingIndex : progress.nextIndex - 1;
+  const leader = leaderStateOf(raft);
+  // A leader that hears no quorum, or cannot write, has nothing to promise by its words.
+  const vouches = !leader.probing && !raft.stalled;
   const prevTerm = raft.log.termAt(prevIndex);
   assert(prevTerm !== undefined, 'the entry before an append is in the log');
   const message: AppendRequest = {
@@ -139,8 +142,9 @@ function sendAppend(
     commit: raft.log.commit,
     sentMs: nowMs,
     round: raft.round,
-    leaseMs: 0,
-    driftPpm: 0,
+    leaseMs: leader.released || !vouches ? 0 : raft.options.leaseMs,
+    driftPpm: raft.options.driftPpm,
+    probe: !vouches,
   };
   progress.sentCommit = raft.log.commit;
   send(raft, message, output);
@@ -202,9 +206,11 @@ export function onLinkReset(raft: RaftState, peer: NodeId, nowMs: number, output
 }
 
 /** Moves the commit index to what a quorum has durably, if that is an entry of this term (thesis 3.6.2, figure 3.7). */
-export function advanceCommit(raft: RaftState, output: Output): boolean {
+export function advanceCommit(raft: RaftState, nowMs: number, output: Output): boolean {
   const { log } = raft;
   const leader = leaderStateOf(raft);
+  // Whoever may still answer reads by an earlier lease must not be made a liar of (docs/reads.md, deferred commit).
+  if (nowMs < leader.barrierUntilMs) return false;
   const committed = committedIndex(raft.configuration, (id) =>
     id === raft.id ? log.persistedIndex : leader.progress.get(id)?.matchIndex,
   );

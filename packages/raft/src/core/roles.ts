@@ -1,10 +1,11 @@
 import { assert } from '../base/assert.ts';
+import { adoptCommit, limboEndOf, limboEntries, raiseBarriers, releasePromise, tellLeaseLost } from './lease.ts';
 import type { Removed } from './message.ts';
 import type { Output } from './output.ts';
 import { followConfiguration } from './membership.ts';
 import { refuseReads } from './reads.ts';
 import { appendAsLeader, replicate } from './replication.ts';
-import { LeaderState, type RaftState } from './state.ts';
+import { LeaderState, persistHardState, type RaftState, VoteEvidence } from './state.ts';
 import { EntryKind, type NodeId, Role, type Term } from './types.ts';
 
 // The four roles and the ways between them (thesis figure 3.3; the pre-candidate is thesis 9.6's).
@@ -18,6 +19,7 @@ export function becomeFollower(
   assert(to.term >= raft.term, 'terms never go down');
   const ledOrCampaigned = raft.role !== Role.follower;
   if (raft.leader !== null) {
+    tellLeaseLost(raft, 'steppedDown', output);
     refuseReads(raft, raft.quorumLost ? 'QUORUM_UNAVAILABLE' : 'NOT_LEADER', to.leaderId, output);
     output.notes.push({ kind: 'steppedDown', term: raft.term, reason: to.reason });
   }
@@ -37,17 +39,30 @@ export function becomePreCandidate(raft: RaftState, nowMs: number, output: Outpu
   clearVotes(raft, nowMs);
   raft.votes.set(raft.id, true);
   raft.campaignTransfer = false;
+  raft.releasedTerm = 0;
   setLeader(raft, null, output);
   setRole(raft, Role.preCandidate, output);
   raft.resetElectionDeadline(nowMs);
 }
 
-export function becomeCandidate(raft: RaftState, transfer: boolean, nowMs: number, output: Output): void {
+/** Why a campaign needs nobody's patience: the leader asked for it, and gave up the lease of its term for good. */
+export interface Mandate {
+  readonly transfer: boolean;
+  /** That term, or 0. */
+  readonly releasedTerm: Term;
+}
+
+export const ownMandate: Mandate = { transfer: false, releasedTerm: 0 };
+
+export function becomeCandidate(raft: RaftState, mandate: Mandate, nowMs: number, output: Output): void {
   assert(raft.role !== Role.leader, 'a leader does not campaign');
+  releasePromise(raft, mandate.releasedTerm);
   setHardState(raft, { term: raft.term + 1, votedFor: raft.id }, output);
   // The own vote counts only once it is durable: `onPersisted` enters it.
   clearVotes(raft, nowMs);
-  raft.campaignTransfer = transfer;
+  raft.evidence = new VoteEvidence();
+  raft.campaignTransfer = mandate.transfer;
+  raft.releasedTerm = mandate.releasedTerm;
   setLeader(raft, null, output);
   setRole(raft, Role.candidate, output);
   raft.resetElectionDeadline(nowMs);
@@ -62,13 +77,20 @@ function clearVotes(raft: RaftState, nowMs: number): void {
 
 export function becomeLeader(raft: RaftState, nowMs: number, output: Output): void {
   assert(raft.role === Role.candidate && raft.hardStateDurable, 'a leader was elected, and its own vote is durable');
-  const leader = new LeaderState(nowMs + raft.options.heartbeatMs);
+  const leader = new LeaderState({ nowMs, heartbeatDueMs: nowMs + raft.options.heartbeatMs });
   raft.leader = leader;
   followConfiguration(raft, raft.log.lastIndex + 1, nowMs);
   raft.votes.clear();
   raft.quorumLost = false;
+  adoptCommit(raft, output);
+  leader.barriers = raiseBarriers(raft, nowMs);
+  leader.limboEnd = limboEndOf(raft);
   setRole(raft, Role.leader, output);
   setLeader(raft, raft.id, output);
+  if (leader.barriers.length > 0 || leader.limboEnd > 0) {
+    const waitMs = Math.max(0, leader.barrierUntilMs - nowMs);
+    output.notes.push({ kind: 'barrier', term: raft.term, waitMs, limboEntries: limboEntries(raft).length });
+  }
   // Thesis 3.6.2: entries of earlier terms are committed only through one of this term, so there is one at once.
   appendAsLeader(raft, { kind: EntryKind.noop, timeMs: 0 }, output);
   replicate(raft, nowMs, output);
@@ -108,11 +130,20 @@ export function onRemoved(raft: RaftState, message: Removed, nowMs: number, outp
   raft.resetElectionDeadline(nowMs);
 }
 
-/** Hears a leader of this term. */
-export function followLeader(raft: RaftState, leaderId: NodeId, nowMs: number, output: Output): void {
+/** Hears a leader of this term. One that only probes is no reason to put off an election, or to give up a dry run. */
+export function followLeader(
+  raft: RaftState,
+  { id: leaderId, probes }: { readonly id: NodeId; readonly probes: boolean },
+  nowMs: number,
+  output: Output,
+): void {
   assert(raft.role !== Role.leader, 'one leader per term');
-  if (raft.role !== Role.follower) {
+  if (raft.role === Role.candidate || (raft.role === Role.preCandidate && !probes)) {
     becomeFollower(raft, { term: raft.term, leaderId, reason: 'another leader was elected' }, nowMs, output);
+  }
+  if (probes) {
+    if (raft.role === Role.follower) setLeader(raft, leaderId, output);
+    return;
   }
   setLeader(raft, leaderId, output);
   raft.leaderHeardMs = nowMs;
@@ -129,8 +160,7 @@ export function setHardState(
   assert(to.term > raft.term || raft.votedFor === null, 'one vote per term');
   raft.term = to.term;
   raft.votedFor = to.votedFor;
-  raft.hardStateVersion += 1;
-  output.hardState = { term: raft.term, votedFor: raft.votedFor, promises: raft.promises };
+  persistHardState(raft, output);
 }
 
 function setLeader(raft: RaftState, leaderId: NodeId | null, output: Output): void {

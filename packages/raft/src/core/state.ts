@@ -3,6 +3,7 @@ import type { Prng } from '../base/prng.ts';
 import { isVoter } from './configuration.ts';
 import { EarlyElection, earlyRetryMsMax, earlyRetryMsMin } from './early-election.ts';
 import { Log } from './log.ts';
+import type { Output } from './output.ts';
 import type { Progress } from './progress.ts';
 import {
   type Configuration,
@@ -10,6 +11,7 @@ import {
   EntryKind,
   type HardState,
   type Index,
+  type Life,
   type LogBase,
   type NodeId,
   type PromiseRecord,
@@ -32,6 +34,13 @@ export interface RaftOptions {
   readonly inflightBytesMax: number;
   /** Proposed and not yet committed: more is refused with OVERLOADED. */
   readonly uncommittedBytesMax: number;
+  /**
+   * How long an acknowledgement lets a leader answer reads alone, and so how long a later leader may have to wait before
+   * it commits (docs/reads.md). 0: no leases. The core's default; a host's is 2000.
+   */
+  readonly leaseMs: number;
+  /** By how much any clock may run fast or slow against true time, in millionths. Default 10000: one percent. */
+  readonly driftPpm: number;
 }
 
 export const defaultRaftOptions: RaftOptions = {
@@ -42,6 +51,8 @@ export const defaultRaftOptions: RaftOptions = {
   inflightMessagesMax: 128,
   inflightBytesMax: 16 << 20,
   uncommittedBytesMax: 128 << 20,
+  leaseMs: 0,
+  driftPpm: 10_000,
 };
 
 /** Reads that wait for one confirmation that this node still led when they had arrived. */
@@ -49,6 +60,32 @@ export interface ReadRound {
   readonly round: number;
   readonly readIds: readonly number[];
   readonly index: Index;
+  /** It began before an entry of the term was committed. */
+  readonly limbo: boolean;
+}
+
+/** A promise to the leader of a term that may still be running. */
+export interface HeldPromise extends PromiseRecord {
+  /** By this node's clock. */
+  untilMs: number;
+}
+
+/** Until then a leader of an earlier term may hold its lease: nothing is committed against it. */
+export interface Barrier {
+  readonly term: Term;
+  readonly holder: NodeId;
+  readonly incarnation: number;
+  /** By this node's clock. */
+  readonly untilMs: number;
+}
+
+/** What the voters of a campaign told beside their vote. */
+export class VoteEvidence {
+  /** The largest commit index of any of them. */
+  commit: Index = 0;
+  readonly barriers: Barrier[] = [];
+  /** Who voted in which of its lives: it holds no lease of an earlier term. */
+  readonly voters: { readonly id: NodeId; readonly life: Life }[] = [];
 }
 
 /**
@@ -79,16 +116,39 @@ export class LeaderState {
   uncommittedBytes = 0;
   /** The round on its way, or null. */
   roundInFlight: ReadRound | null = null;
-  /** Reads that wait for the next round, or for the first commit of the term. */
+  /** Reads that wait for the next round. */
   waitingReads: number[] = [];
+  /** Reads that wait for the first commit of the term, and for a round after it. */
+  patientReads: number[] = [];
   transfer: Transfer | null = null;
   /** Learners that a planned change is to make voters. */
   readonly catchUps: Map<NodeId, CatchUp> = new Map();
   /** Replicas that left the configuration, to be told once that is committed. */
   readonly departed: Set<NodeId> = new Set();
+  /** Leases of earlier terms that may still be held. While there are any, nothing is committed. */
+  barriers: readonly Barrier[] = [];
+  /** The last command that may or may not have been committed by an earlier leader; 0 when there is none. */
+  limboEnd: Index = 0;
+  /** This term's lease was given up for good. */
+  released = false;
+  /** No quorum was heard for an election timeout: from now on this leader only asks, and takes nothing new. */
+  probing = false;
+  /** The lease was held when last looked at, so that its loss can be told. */
+  leaseSeen = false;
+  /** What was sent before the election, or up to a doubt, earns no lease. */
+  readonly electedMs: number;
+  leaseDoubtMs: number = Number.NEGATIVE_INFINITY;
 
-  constructor(heartbeatDueMs: number) {
-    this.heartbeatDueMs = heartbeatDueMs;
+  constructor(start: { readonly nowMs: number; readonly heartbeatDueMs: number }) {
+    this.electedMs = start.nowMs;
+    this.heartbeatDueMs = start.heartbeatDueMs;
+  }
+
+  /** When the last barrier falls; -Infinity without any. */
+  get barrierUntilMs(): number {
+    let untilMs = Number.NEGATIVE_INFINITY;
+    for (const barrier of this.barriers) untilMs = Math.max(untilMs, barrier.untilMs);
+    return untilMs;
   }
 }
 
@@ -103,6 +163,8 @@ export interface RaftStart {
   /** Draws election timeouts. */
   readonly prng: Prng;
   readonly nowMs: number;
+  /** Which life of the node this is. Default: its first. */
+  readonly life?: Life;
   /** What the disk held, all of it durable. Absent: a node that never heard of the group. */
   readonly hardState?: HardState;
   readonly base?: LogBase;
@@ -118,6 +180,8 @@ export interface RaftStart {
   readonly configuration?: Configuration;
 }
 
+export const firstLife: Life = { incarnation: 1, deadSince: 1 };
+
 const nobody: Configuration = { incoming: [], outgoing: [], learners: [], learnersNext: [], members: [] };
 
 /** One node of one group: everything the protocol knows. Changed only by `step`. */
@@ -128,7 +192,8 @@ export class RaftState {
   readonly log: Log;
   term: Term;
   votedFor: NodeId | null;
-  promises: readonly PromiseRecord[];
+  readonly life: Life;
+  promises: readonly HeldPromise[];
   /** Counts changes of the hard state; equal to `hardStatePersisted` when the disk has the newest. */
   hardStateVersion = 0;
   hardStatePersisted = 0;
@@ -139,6 +204,11 @@ export class RaftState {
   readonly votes: Map<NodeId, boolean> = new Map();
   /** The campaign was asked for by the leader. */
   campaignTransfer = false;
+  /** The term whose lease that leader gave up for good, or 0. */
+  releasedTerm: Term = 0;
+  evidence: VoteEvidence = new VoteEvidence();
+  /** The disk or the state machine stands still: this node can keep no office. */
+  stalled = false;
   electionDeadlineMs: number;
   readonly early: EarlyElection = new EarlyElection();
   /** When the current leader was last heard, or -Infinity: fresh contact makes votes sticky (thesis 4.2.3). */
@@ -162,7 +232,12 @@ export class RaftState {
     this.log = new Log(start.base ?? { index: 0, term: 0, timeMs: 0 }, [...(start.entries ?? [])]);
     this.term = Math.max(start.hardState?.term ?? 0, this.log.lastTerm);
     this.votedFor = start.hardState?.term === this.term ? start.hardState.votedFor : null;
-    this.promises = start.hardState?.promises ?? [];
+    this.life = start.life ?? firstLife;
+    // How much of a promise is left nobody knows after a restart, so all of it is.
+    this.promises = (start.hardState?.promises ?? []).map((promise) => ({
+      ...promise,
+      untilMs: start.nowMs + promise.durationMs,
+    }));
     const { snapshot } = start;
     this.snapshotIndex = snapshot?.index ?? 0;
     this.configurations = [
@@ -283,6 +358,21 @@ function configurationOf(snapshot: SnapshotPoint): ConfigurationAt {
   return { index: snapshot.configurationIndex, configuration: snapshot.configuration };
 }
 
+/** Asks for term, vote and promises to be made durable. No message of theirs leaves before they are. */
+export function persistHardState(raft: RaftState, output: Output): void {
+  raft.hardStateVersion += 1;
+  output.hardState = {
+    term: raft.term,
+    votedFor: raft.votedFor,
+    promises: raft.promises.map(({ term, holder, incarnation, durationMs }) => ({
+      term,
+      holder,
+      incarnation,
+      durationMs,
+    })),
+  };
+}
+
 /** The relations the protocol needs. The public edge checks them first, with words for the user. */
 function checkedOptions(options: RaftOptions): RaftOptions {
   assert(options.heartbeatMs > 0, 'heartbeatMs is positive');
@@ -290,5 +380,10 @@ function checkedOptions(options: RaftOptions): RaftOptions {
   assert(options.electionTimeoutMsMax >= options.electionTimeoutMsMin, 'the election timeout is a range');
   assert(options.appendBytesMax > 0 && options.inflightBytesMax > 0, 'limits in bytes are positive');
   assert(options.inflightMessagesMax > 0 && options.uncommittedBytesMax > 0, 'limits are positive');
+  assert(
+    options.leaseMs === 0 || options.leaseMs > options.heartbeatMs,
+    'a lease outlasts the heartbeat that renews it',
+  );
+  assert(options.driftPpm >= 0 && options.driftPpm < 500_000, 'clocks run at about one pace');
   return options;
 }

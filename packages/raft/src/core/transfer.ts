@@ -1,9 +1,11 @@
 import { isVoter } from './configuration.ts';
 import { campaign } from './election.ts';
+import { releaseLease } from './lease.ts';
 import { MessageKind, type TimeoutNow } from './message.ts';
 import type { Output } from './output.ts';
 import type { Progress } from './progress.ts';
 import { leaderStateOf, replicateTo, send } from './replication.ts';
+import { becomeFollower } from './roles.ts';
 import type { RaftState } from './state.ts';
 import { type NodeId, Role } from './types.ts';
 
@@ -28,25 +30,34 @@ export function continueTransfer(raft: RaftState, output: Output): void {
   if (transfer === null || transfer.sent) return;
   if (leader.progress.get(transfer.to)?.matchIndex !== raft.log.lastIndex) return;
   transfer.sent = true;
+  // From here on this node can answer no read alone, for the successor will not wait for it.
+  releaseLease(raft, output);
   send(
     raft,
-    { kind: MessageKind.timeoutNow, from: raft.id, to: transfer.to, term: raft.term, releasedTerm: 0 },
+    { kind: MessageKind.timeoutNow, from: raft.id, to: transfer.to, term: raft.term, releasedTerm: raft.term },
     output,
   );
 }
 
-/** A successor that did not take over in time leaves the leader in office. */
-export function abandonTransfer(raft: RaftState, output: Output): void {
+/**
+ * The successor did not take over in time. A leader that has given up its lease opens a new term with a new one, rather
+ * than go on without; one that cannot write gives up its office.
+ */
+export function abandonTransfer(raft: RaftState, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
   if (leader.transfer === null) return;
-  output.notes.push({ kind: 'transferFailed', to: leader.transfer.to, term: raft.term });
+  const { term } = raft;
+  output.notes.push({ kind: 'transferFailed', to: leader.transfer.to, term });
   leader.transfer = null;
+  if (!leader.released && !raft.stalled) return;
+  becomeFollower(raft, { term, leaderId: null, reason: 'the successor did not take over' }, nowMs, output);
+  if (raft.mayCampaign && !raft.stalled) campaign(raft, { transfer: true, releasedTerm: term }, nowMs, output);
 }
 
 /** The leader of this term hands over to this node. */
 export function onTimeoutNow(raft: RaftState, message: TimeoutNow, nowMs: number, output: Output): void {
   if (raft.role === Role.leader || message.from !== raft.leaderId || !raft.mayCampaign) return;
-  campaign(raft, true, nowMs, output);
+  campaign(raft, { transfer: true, releasedTerm: message.releasedTerm }, nowMs, output);
 }
 
 /** The voter with the longest log among those heard within an election timeout; any voter when none was. */

@@ -123,12 +123,24 @@ export interface SnapshotPoint {
   readonly configurationIndex: Index;
 }
 
-/** "I promised this holder not to commit against its lease for so long" (DESIGN's promise lease; room for its issue). */
+/**
+ * "I acknowledged this leader: whoever wins my vote later is told, and commits nothing of its own before so long has
+ * passed." One per term, because a term has one leader. A holder is a node in one of its lives.
+ */
 export interface PromiseRecord {
   readonly term: Term;
   readonly holder: NodeId;
   readonly incarnation: number;
+  /** The lease asked for, stretched by what two clocks may drift apart. */
   readonly durationMs: number;
+}
+
+/** Which life of a node speaks. */
+export interface Life {
+  /** Counts the node's starts. */
+  readonly incarnation: number;
+  /** Its lives from this one on, before the present one, are dead for certain: nobody in them holds a lease any more. */
+  readonly deadSince: number;
 }
 
 /** What must be durable before any message of its term leaves (thesis figure 3.1, "persistent state"). */

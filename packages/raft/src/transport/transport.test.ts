@@ -100,6 +100,7 @@ describe('delivery', () => {
         round: 0,
         leaseMs: 0,
         driftPpm: 0,
+        probe: false,
       });
     }
     left.transport.flush();

@@ -5,12 +5,14 @@ import {
   type Configuration,
   type Entry,
   foundingConfiguration,
+  EntryKind,
   type Index,
   type Input,
   InputKind,
   isJoint,
   isQuorum,
   isVoter,
+  type LeaderState,
   type Message,
   MessageKind,
   type NodeId,
@@ -61,6 +63,17 @@ export const sights = [
   'reply waits for the writes of an earlier output',
   'refusal of a stale append reached the new term of its sender',
   ...configurationSights,
+  'commit adopted from a voter',
+  'commit deferred by a barrier',
+  'barrier ran out',
+  'barrier disclaimed',
+  'promise kept over a restart',
+  'lease read',
+  'lease read through limbo',
+  'read kept from limbo',
+  'lease held beside a later leader',
+  'lease expired',
+  'leader without quorum kept its lease',
 ] as const;
 export type Sight = (typeof sights)[number];
 
@@ -98,6 +111,8 @@ export class Checker implements Watcher {
   constructor() {
     this.configurations = new ConfigurationChecker((sight) => this.saw(sight));
   }
+  private barriersBefore = 0;
+  private barrierUntilBefore = 0;
 
   watch(cluster: Cluster): void {
     this.cluster = cluster;
@@ -127,6 +142,8 @@ export class Checker implements Watcher {
       epoch: log.epoch,
       configuration: raft.configuration,
     };
+    this.barriersBefore = raft.leader?.barriers.length ?? 0;
+    this.barrierUntilBefore = raft.leader?.barrierUntilMs ?? 0;
     this.persistFromBefore = node.output.persistFrom;
     node.output.persistFrom = 0;
     if (input.kind === InputKind.persisted && input.epoch !== log.epoch) this.saw('receipt of before a truncation');
@@ -142,9 +159,65 @@ export class Checker implements Watcher {
       this.saw('refusal of a stale append reached the new term of its sender');
   }
 
+  /**
+   * What this node would answer from now, alone. Whoever has an acknowledgement got it through an entry that is committed;
+   * so an answer is fresh if it covers all that, or is only for reads that the rest, in limbo, has nothing to do with.
+   */
+  leaseRead(node: SimNode): void {
+    const grant = (this.cluster as Cluster).leaseGrant(node);
+    if (grant === null) return;
+    assert(grant.index <= this.committed, 'LeaseRead: a read sees nothing that is not committed');
+    const { log } = node.raft;
+    const limboEnd = grant.limbo ? (node.raft.leader as LeaderState).limboEnd : 0;
+    for (let index = grant.index + 1; index <= this.committed; index += 1) {
+      const { entry } = this.canonical[index] as Canonical;
+      if (entry.kind !== EntryKind.command) continue;
+      assert(
+        index <= limboEnd && log.termAt(index) === entry.term,
+        'LeaseRead: a read sees all that was acknowledged before it, or knows it to be in limbo',
+      );
+    }
+    this.saw(grant.limbo ? 'lease read through limbo' : 'lease read');
+  }
+
+  /** LeaseDisjoint: nobody commits while another may still answer reads alone from what it had before. */
+  private disjoint(node: SimNode): void {
+    const cluster = this.cluster as Cluster;
+    for (const other of cluster.nodes.values()) {
+      if (other === node || other.raft.term >= node.raft.term) continue;
+      assert(
+        cluster.leaseGrant(other) === null,
+        'LeaseDisjoint: nothing is committed while a former leader has its lease',
+      );
+    }
+  }
+
+  private watchBarriers(node: SimNode): void {
+    const { leader, log, term } = node.raft;
+    const count = leader?.barriers.length ?? 0;
+    const before = this.barriersBefore;
+    if (count < before && leader !== null && this.before.term === term) {
+      this.saw(
+        (this.cluster as Cluster).clock(node) < this.barrierUntilBefore ? 'barrier disclaimed' : 'barrier ran out',
+      );
+    }
+    if (count > 0 && log.persistedIndex === log.lastIndex) {
+      const matches = [...(leader as LeaderState).progress.values()].every(
+        ({ matchIndex }) => matchIndex === log.lastIndex,
+      );
+      if (matches) this.saw('commit deferred by a barrier');
+      for (const other of this.cluster?.nodes.values() ?? []) {
+        if (other !== node && other.raft.term < term && this.cluster?.leaseGrant(other))
+          this.saw('lease held beside a later leader');
+      }
+    }
+    if (leader?.probing === true && this.cluster?.leaseGrant(node)) this.saw('leader without quorum kept its lease');
+  }
+
   afterStep(node: SimNode): void {
     const { raft, output } = node;
     const { before } = this;
+    this.watchBarriers(node);
     const changedFrom = output.persistFrom;
     output.persistFrom = joinPersistFrom(this.persistFromBefore, changedFrom);
     assert(raft.term >= before.term, 'TermMonotone: a term never goes down');
@@ -169,8 +242,8 @@ export class Checker implements Watcher {
     if (output.receipt === null && output.messagesAfterPersist.length > 0 && node.writes.length > 0) {
       this.saw('reply waits for the writes of an earlier output');
     }
-    for (const { id, index } of output.readsReleased) {
-      assert(index >= (this.readFloor.get(id) ?? 0), 'ReadLinearizable: a read sees all that was committed before it');
+    for (const { id, index, limbo } of output.readsReleased) {
+      this.sawAll(node, { index, limbo }, this.readFloor.get(id) ?? 0);
       assert(index <= this.committed, 'ReadLinearizable: a read sees nothing that is not committed');
       assert(!this.released.has(id), 'a read is answered once');
       this.released.add(id);
@@ -192,6 +265,24 @@ export class Checker implements Watcher {
         this.saw('leader removed itself');
     }
     for (const { code } of output.changesRefused) if (code === 'CHANGE_IN_PROGRESS') this.saw('change refused');
+    for (const note of output.notes) {
+      if (note.kind === 'leaseLost' && note.cause === 'expired') this.saw('lease expired');
+    }
+  }
+
+  /** A read sees every command that was committed before it, or it is in the limbo of who released the read. */
+  private sawAll(node: SimNode, read: { readonly index: Index; readonly limbo: boolean }, floor: Index): void {
+    const { leader, log } = node.raft;
+    if (read.limbo) this.saw('read kept from limbo');
+    if (read.limbo && leader === null) return; // it led when it released the read
+    const limboEnd = read.limbo ? (leader as LeaderState).limboEnd : 0;
+    for (let at = read.index + 1; at <= floor; at += 1) {
+      const { entry } = this.canonical[at] as Canonical;
+      assert(
+        entry.kind !== EntryKind.command || (at <= limboEnd && log.termAt(at) === entry.term),
+        'ReadLinearizable: a read sees all that was committed before it',
+      );
+    }
   }
 
   sent(node: SimNode, message: Message): void {
@@ -245,6 +336,7 @@ export class Checker implements Watcher {
   }
 
   restarted(node: SimNode): void {
+    if (node.raft.promises.length > 0) this.saw('promise kept over a restart');
     assert(node.raft.term >= (this.durableTerm.get(node.id) ?? 0), 'TermMonotone: a restart forgets no term');
   }
 
@@ -301,8 +393,12 @@ export class Checker implements Watcher {
   private committedAfterStep(node: SimNode): void {
     const { raft } = node;
     const { log } = raft;
-    if (raft.role === Role.leader) {
+    if (raft.role === Role.leader && this.before.role !== Role.leader && log.termAt(log.commit) !== raft.term) {
+      assert(log.commit <= this.committed, 'CommitQuorum: what a new leader adopts is committed');
+      this.saw('commit adopted from a voter');
+    } else if (raft.role === Role.leader) {
       assert(log.termAt(log.commit) === raft.term, 'CommitQuorum: a leader commits through an entry of its own term');
+      this.disjoint(node);
       if (log.termAt(this.before.commit + 1) !== raft.term) this.saw('entry of an earlier term committed');
       const { nodes } = this.cluster as Cluster;
       const holds = (id: NodeId): boolean =>

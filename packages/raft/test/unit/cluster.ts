@@ -8,6 +8,9 @@ import {
   type Index,
   type Input,
   InputKind,
+  leaseGrant,
+  type LeaseGrant,
+  type Life,
   type Message,
   type NodeId,
   nodeId,
@@ -24,9 +27,10 @@ export interface Core {
   readonly step: typeof step;
   readonly RaftState: typeof RaftState;
   readonly Output: typeof Output;
+  readonly leaseGrant: typeof leaseGrant;
 }
 
-export const productionCore: Core = { step, RaftState, Output };
+export const productionCore: Core = { step, RaftState, Output, leaseGrant };
 
 /** What a power cut now would leave. */
 export interface Durable {
@@ -92,6 +96,8 @@ export class SimNode {
   life = 0;
   /** World time at which this life's monotonic clock showed 0. */
   clockZeroMs = 0;
+  /** How fast that clock runs against true time. */
+  clockRate = 1;
   pausedUntilMs = 0;
   diskStalled = false;
   readonly writes: Write[] = [];
@@ -120,6 +126,10 @@ export interface ClusterStart {
   readonly watchers?: readonly Watcher[];
   /** Logs and terms to start from. */
   readonly durable?: ReadonlyMap<string, Durable>;
+  /** How fast a node's clock runs; asked anew at each start. */
+  readonly clockRateOf?: () => number;
+  /** A restarted node can prove that its former lives are dead. Default true. */
+  readonly provesDeath?: boolean;
 }
 
 /** Nodes, a network, a disk per node and manual time. All chance comes from the seed and the weather. */
@@ -134,6 +144,8 @@ export class Cluster {
   private readonly optionsOf: (id: NodeId) => Partial<RaftOptions>;
   private readonly watchers: readonly Watcher[];
   private readonly strangers: ReadonlySet<NodeId>;
+  private readonly clockRateOf: () => number;
+  private readonly provesDeath: boolean;
   private readonly queue = new EventQueue();
   private deadlinesInARow = 0;
 
@@ -141,6 +153,8 @@ export class Cluster {
     this.core = start.core ?? productionCore;
     this.prng = new Prng(start.seed);
     this.optionsOf = (id) => ({ ...start.options, ...start.optionsOf?.(id) });
+    this.clockRateOf = start.clockRateOf ?? (() => 1);
+    this.provesDeath = start.provesDeath ?? true;
     this.weather = start.weather ?? calm;
     this.watchers = start.watchers ?? [];
     const voters = foundingConfiguration(start.voters.map((id) => ({ id: nodeId(id), address: '' })));
@@ -153,7 +167,8 @@ export class Cluster {
         entries: [],
       };
       const output = new this.core.Output();
-      const node = new SimNode(nodeId(name), durable, this.boot(nodeId(name), durable, 0), output);
+      const node = new SimNode(nodeId(name), durable, this.boot(nodeId(name), durable, 0, 0), output);
+      node.clockRate = this.clockRateOf();
       this.nodes.set(node.id, node);
       this.arm(node, node.raft.electionDeadlineMs);
     }
@@ -166,7 +181,12 @@ export class Cluster {
   }
 
   clock(node: SimNode): number {
-    return this.nowMs - node.clockZeroMs;
+    return (this.nowMs - node.clockZeroMs) * node.clockRate;
+  }
+
+  /** What a host asks before it answers a read alone. */
+  leaseGrant(node: SimNode): LeaseGrant | null {
+    return node.up ? this.core.leaseGrant(node.raft, this.clock(node)) : null;
   }
 
   after(delayMs: number, run: () => void): void {
@@ -231,8 +251,9 @@ export class Cluster {
     assert(!node.up, 'only a crashed node restarts');
     // A new process has a clock of its own: what an earlier life stamped may look like the future, or like just now.
     node.clockZeroMs = this.nowMs - this.prng.between(0, 1) * this.prng.between(0, this.nowMs);
+    node.clockRate = this.clockRateOf();
     node.output = new this.core.Output();
-    node.raft = this.boot(node.id, node.durable, this.clock(node));
+    node.raft = this.boot(node.id, node.durable, this.clock(node), node.life);
     node.up = true;
     node.armedForMs = Number.POSITIVE_INFINITY;
     this.arm(node, node.raft.electionDeadlineMs);
@@ -253,9 +274,15 @@ export class Cluster {
     if (node.writes.length > 0) this.writeNext(node);
   }
 
-  private boot(id: NodeId, durable: Durable, nowMs: number): RaftState {
+  private lifeOf(life: number): Life {
+    const incarnation = life + 1;
+    return { incarnation, deadSince: this.provesDeath ? 1 : incarnation };
+  }
+
+  private boot(id: NodeId, durable: Durable, nowMs: number, life: number): RaftState {
     return new this.core.RaftState({
       id,
+      life: this.lifeOf(life),
       prng: new Prng(this.prng.uint32()),
       nowMs,
       options: this.optionsOf(id),
@@ -286,7 +313,11 @@ export class Cluster {
     if (deadlineMs === node.armedForMs) return;
     node.armedForMs = deadlineMs;
     if (deadlineMs === Number.POSITIVE_INFINITY) return;
-    const dueMs = Math.max(0, deadlineMs - this.clock(node));
+    // Never a hair too early by rounding: then nothing would be due, again and again.
+    const dueMs =
+      deadlineMs <= this.clock(node)
+        ? 0
+        : (deadlineMs - this.clock(node)) / node.clockRate + (node.clockRate === 1 ? 0 : 0.001);
     this.onNode(node, dueMs + (dueMs === 0 ? 0 : this.weather.deadlineLagMs(node)), () => {
       if (node.armedForMs !== deadlineMs) return;
       node.armedForMs = Number.POSITIVE_INFINITY;
@@ -362,13 +393,14 @@ export class Cluster {
     for (const watcher of this.watchers) watcher.sent?.(node, message);
     const copies = this.weather.route(message);
     if (copies.length === 0) for (const watcher of this.watchers) watcher.lost?.(message);
-    for (const delayMs of copies) this.after(delayMs, () => this.deliver(message));
+    const { life } = node;
+    for (const delayMs of copies) this.after(delayMs, () => this.deliver(message, life));
   }
 
   /** Hands a message over; to a process that stands still when it goes on. */
-  deliver(message: Message): void {
+  deliver(message: Message, senderLife: number): void {
     const to = this.nodes.get(message.to);
     if (to === undefined || !to.up) return;
-    this.onNode(to, 0, () => this.step(to, { kind: InputKind.message, message }));
+    this.onNode(to, 0, () => this.step(to, { kind: InputKind.message, message, life: this.lifeOf(senderLife) }));
   }
 }

@@ -55,13 +55,7 @@ const planted: readonly Planted[] = [
   },
   {
     bug: 'the vote is not written to disk',
-    edits: [
-      edit(
-        'core/roles.ts',
-        'term: raft.term, votedFor: raft.votedFor, promises',
-        'term: raft.term, votedFor: null, promises',
-      ),
-    ],
+    edits: [edit('core/state.ts', '    votedFor: raft.votedFor,\n', '    votedFor: null,\n')],
     brokenPromise: /VoteOnce/,
     withinSeeds: 50,
   },
@@ -146,7 +140,14 @@ const planted: readonly Planted[] = [
   },
   {
     bug: 'a new leader answers reads before an entry of its term is committed',
-    edits: [edit('core/reads.ts', 'if (raft.log.termAt(raft.log.commit) !== raft.term) return;', '')],
+    edits: [
+      edit(
+        'core/reads.ts',
+        'const patient = input.throughLimbo !== true && !knowsCommit(raft);',
+        'const patient = false;',
+      ),
+      edit('core/reads.ts', 'const limbo = isInLimbo(raft);', 'const limbo = false;'),
+    ],
     brokenPromise: /ReadLinearizable/,
     withinSeeds: 50,
   },
@@ -286,14 +287,18 @@ test('the trace finds: the refusal of a stale append echoes stamps of an earlier
 });
 
 test('the trace finds: a candidate of an earlier term is not told of the later one', async () => {
-  const core = await plantedCore([edit('core/election.ts', '  reply(raft, request, false, output);\n', '')]);
+  const core = await plantedCore([edit('core/election.ts', '  reply(raft, request, false, nowMs, output);\n', '')]);
   expect(retell(trace('pre-vote-livelock'))).toMatch(/leads term/);
   expect(retell(trace('pre-vote-livelock'), core)).not.toMatch(/leads term/);
 });
 
 test('the trace finds: a leader without quorum stays in office', async () => {
   const core = await plantedCore([
-    edit('core/raft.ts', '!quorumHeardSince(raft, nowMs - options.electionTimeoutMsMax)', 'false'),
+    edit(
+      'core/raft.ts',
+      'if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) return true;',
+      'return true;',
+    ),
   ]);
   expect(retell(trace('bridge'))).toMatch(/n5 leads term 2/);
   expect(retell(trace('deaf-leader'), core)).not.toMatch(/leads term 2/);

@@ -131,7 +131,7 @@ test('a node alone leads as soon as its vote is on disk, and commits as soon as 
   expect(node.raft.log.commit).toBe(0);
   node.persist();
   expect(node.raft.log.commit).toBe(1);
-  expect(node.output.readsReleased).toEqual([{ id: 1, index: 1, term: 1 }]);
+  expect(node.output.readsReleased).toEqual([{ id: 1, index: 1, term: 1, limbo: false }]);
 });
 
 test('a vote waits for the disk, and is given again to the same candidate but to no other', () => {

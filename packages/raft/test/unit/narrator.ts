@@ -70,8 +70,8 @@ export class Narrator implements Watcher {
           : `${id} hears that ${output.commit} is committed`,
       );
     }
-    for (const { id: read, index } of output.readsReleased)
-      this.tell(`${id} answers read ${read} as of index ${index}`);
+    for (const { id: read, index, limbo } of output.readsReleased)
+      this.tell(`${id} answers read ${read} as of index ${index}${limbo ? ', if nothing in limbo concerns it' : ''}`);
     for (const { id: read, code } of output.readsRefused) this.tell(`${id} refuses read ${read}: ${code}`);
   }
 
@@ -83,8 +83,9 @@ export class Narrator implements Watcher {
   madeDurable(node: SimNode, write: Write): void {
     const parts = [];
     if (write.hardState !== null) {
-      const { term, votedFor } = write.hardState;
+      const { term, votedFor, promises } = write.hardState;
       parts.push(`term ${term}${votedFor === null ? '' : ` with its vote for ${votedFor}`}`);
+      for (const promise of promises) parts.push(`its promise to ${promise.holder} in term ${promise.term}`);
     }
     if (write.entries.length > 0) parts.push(span(write.persistFrom, write.persistFrom + write.entries.length - 1));
     if (parts.length > 0) this.tell(`${node.id} has on disk: ${parts.join(', ')}`);
@@ -144,6 +145,10 @@ export class Narrator implements Watcher {
         return `${id} steps down from term ${note.term}: ${note.reason}`;
       case 'transferFailed':
         return `${id} stays in office: ${note.to} did not take over`;
+      case 'leaseLost':
+        return `${id} has lost its lease of term ${note.term}: ${note.cause}`;
+      case 'barrier':
+        return `${id} ${barrierOf(note)}`;
       case 'roleChanged':
         return note.role === Role.follower && this.roleBefore !== Role.leader && node.raft.leaderId === null
           ? `${id} gives its campaign up`
@@ -209,6 +214,12 @@ function groupOf({ incoming, outgoing, learners, learnersNext, planned }: Config
 
 function rounds(count: number): string {
   return count === 1 ? 'one round' : `${count} rounds`;
+}
+
+function barrierOf(note: Extract<Note, { kind: 'barrier' }>): string {
+  const limbo = note.limboEntries === 0 ? '' : `has ${note.limboEntries} entries in limbo`;
+  if (note.waitMs === 0) return limbo;
+  return `commits nothing for ${Math.ceil(note.waitMs)} ms${limbo === '' ? '' : `, and ${limbo}`}`;
 }
 
 const roleNames: Readonly<Record<Role, string>> = ['follows', 'asks for pre-votes', 'is a candidate', 'leads'];

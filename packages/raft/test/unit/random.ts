@@ -67,7 +67,11 @@ class RandomRun {
       faultEveryMs: pick(prng, [150, 500, 2_000]),
       clientEveryMs: pick(prng, [10, 40, 150]),
     };
+    const leaseMs = pick(prng, [0, 200, 900, 2_000, 2_000]);
+    const driftPpm = pick(prng, [0, 10_000, 20_000]);
     this.cluster = new Cluster({
+      clockRateOf: () => 1 + prng.between(-driftPpm, driftPpm) / 1_000_000,
+      provesDeath: prng.between(0, 1) === 0,
       voters,
       learners,
       strangers,
@@ -75,9 +79,13 @@ class RandomRun {
       core,
       weather: this.weather(),
       watchers: [this.checker],
-      options: small
-        ? { appendBytesMax: 90, inflightMessagesMax: 2, inflightBytesMax: 150, uncommittedBytesMax: 400 }
-        : { appendBytesMax: 400 },
+      options: {
+        leaseMs,
+        driftPpm,
+        ...(small
+          ? { appendBytesMax: 90, inflightMessagesMax: 2, inflightBytesMax: 150, uncommittedBytesMax: 400 }
+          : { appendBytesMax: 400 }),
+      },
     });
     this.ids = [...this.cluster.nodes.keys()];
     this.checker.watch(this.cluster);
@@ -168,6 +176,10 @@ class RandomRun {
     this.cluster.after(prng.between(1, 2 * this.roughness.clientEveryMs), () => {
       if (this.healed) return;
       const node = this.someNode(prng.between(0, 9) < 7);
+      // A lease costs nothing to try, and who should not have one is the one to ask.
+      for (const each of this.cluster.nodes.values()) {
+        if (each.pausedUntilMs <= this.cluster.nowMs) this.checker.leaseRead(each);
+      }
       if (prng.between(0, 2) === 0) this.read(node);
       else this.propose(node, prng.between(1, 3));
       this.planClient();
@@ -245,7 +257,7 @@ class RandomRun {
         cluster.after(lastsMs, () => cluster.resumeDisk(node));
         break;
       case 10:
-        cluster.pause(node, lastsMs);
+        cluster.pause(node, prng.between(0, 1) * 2_500 + lastsMs);
         break;
       case 11:
         this.claimGone(node);
@@ -310,7 +322,8 @@ class RandomRun {
     const id = this.nextReadId;
     this.nextReadId += 1;
     this.checker.readInvoked(id);
-    this.cluster.step(node, { kind: InputKind.read, readIds: [id] });
+    const throughLimbo = this.prng.between(0, 1) === 0;
+    this.cluster.step(node, { kind: InputKind.read, readIds: [id], throughLimbo });
     return id;
   }
 }

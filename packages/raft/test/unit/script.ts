@@ -16,7 +16,7 @@ import { Narrator } from './narrator.ts';
 
 interface Held {
   readonly message: Message;
-  copies: number;
+  readonly senderLife: number;
 }
 
 /**
@@ -263,7 +263,7 @@ export class Script {
     const link = `${message.from}>${message.to}`;
     const kind = this.holds.get(link);
     if (kind !== undefined && message.kind === MessageKind[kind as keyof typeof MessageKind]) {
-      this.held.push({ message, copies: 1 });
+      this.held.push({ message, senderLife: this.node(message.from).life });
       return [];
     }
     return this.cuts.has(link) ? [] : [5];
@@ -273,11 +273,11 @@ export class Script {
   private release(link: string, copies: number): void {
     this.holds.delete(link);
     for (let at = 0; at < this.held.length; at += 1) {
-      const { message } = this.held[at] as Held;
+      const { message, senderLife } = this.held[at] as Held;
       if (`${message.from}>${message.to}` !== link) continue;
       this.held.splice(at, 1);
       at -= 1;
-      for (let copy = 0; copy < copies; copy += 1) this.cluster.deliver(message);
+      for (let copy = 0; copy < copies; copy += 1) this.cluster.deliver(message, senderLife);
     }
   }
 }

@@ -137,6 +137,7 @@ export function append(
     round: 0,
     leaseMs: 0,
     driftPpm: 0,
+    probe: false,
     ...fields,
   };
 }

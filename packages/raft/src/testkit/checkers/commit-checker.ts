@@ -1,15 +1,20 @@
 import type { RaftState } from '../../core/state.ts';
-import { type GroupId, type Index, type NodeId, Role } from '../../core/types.ts';
+import { type GroupId, type Index, type NodeId, Role, type Term } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
 import type { DurableViews } from './durable-view.ts';
 
-/** A leader commits what a majority of disks hold, of both halves while joint, and counts only entries of its own term. */
+/**
+ * A leader commits what a majority of disks hold, of both halves while joint, and counts only entries of its own term.
+ * What it adopts from its voters as it takes office was committed before.
+ */
 export class CommitChecker implements Checker {
   readonly name = 'commits';
   private readonly views: DurableViews;
-  private readonly before: Map<RaftState, Index> = new Map();
+  private readonly before: Map<RaftState, { readonly commit: Index; readonly ledIn: Term }> = new Map();
+  /** The highest commit index ever seen in a group. */
+  private readonly highest: Map<GroupId, Index> = new Map();
 
   constructor(views: DurableViews) {
     this.views = views;
@@ -29,10 +34,21 @@ export class CommitChecker implements Checker {
       const raft = machine.raft(group);
       if (raft === null) continue;
       const { commit } = raft.log;
-      const before = this.before.get(raft) ?? raft.log.baseIndex;
-      if (commit === before) continue;
-      this.before.set(raft, commit);
-      if (raft.role === Role.leader) this.advanced(world, machine, group, raft);
+      const ledIn = raft.role === Role.leader ? raft.term : 0;
+      const before = this.before.get(raft);
+      if (commit === (before?.commit ?? raft.log.baseIndex) && ledIn === before?.ledIn) continue;
+      this.before.set(raft, { commit, ledIn });
+      const known = this.highest.get(group) ?? 0;
+      const adopts = ledIn > 0 && ledIn !== before?.ledIn && raft.log.termAt(commit) !== raft.term;
+      if (adopts) {
+        requireThat(
+          commit <= known,
+          'CommitQuorum',
+          () => `${machine.id} begins with ${commit}, which nobody committed`,
+        );
+        if (before !== undefined && commit > before.commit) world.saw('commit adopted from a voter');
+      } else if (ledIn > 0 && commit !== before?.commit) this.advanced(world, machine, group, raft);
+      if (commit > known) this.highest.set(group, commit);
     }
   }
 

@@ -188,7 +188,8 @@ export class LogChecker implements Checker {
     const canon = this.canons.get(group) as Canon;
     const { log } = raft;
     requireThat(
-      raft.role !== Role.leader || log.termAt(log.commit) === raft.term,
+      // What a new leader adopts from its voters was committed before; the commit checker looks closer.
+      raft.role !== Role.leader || log.termAt(log.commit) === raft.term || log.commit <= canon.lastIndex,
       'CommitOwnTerm',
       () => `${machine.id} committed ${log.commit} of an earlier term by counting, as leader of term ${raft.term}`,
     );
