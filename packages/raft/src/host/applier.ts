@@ -1,6 +1,6 @@
 import type { Entry, Index, Term } from '../core/types.ts';
 import { EntryKind } from '../core/types.ts';
-import type { Log } from '../core/log.ts';
+import { entryOverheadBytes, type Log } from '../core/log.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
 
 export interface ApplierEvents {
@@ -81,7 +81,7 @@ export class Applier {
         this.stateMachine.advanceTime?.(next.timeMs);
       } else if (next.kind === EntryKind.command) {
         batch.push(toApplied(next));
-        bytes += next.payload.length;
+        bytes += next.payload.length + entryOverheadBytes;
       }
       index += 1;
     }

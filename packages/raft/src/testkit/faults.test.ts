@@ -24,6 +24,7 @@ const strikes: readonly [kind: FaultKind, sights: readonly string[]][] = [
   ['staleSector', ['sector went stale', 'damaged disk refused']],
   ['zeroedSector', ['sector zeroed', 'damaged disk refused']],
   ['bitFlip', ['bit flipped', 'damaged disk refused']],
+  ['wipe', ['PeerRefused: DISK_REPLACED']],
   ['pause', ['pause of more than 2 s']],
   ['messageChaos', ['message came more than 2 s late', 'message doubled', 'message held back']],
   ['slowDisk', ['sync of more than 400 ms']],

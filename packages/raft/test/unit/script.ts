@@ -39,6 +39,7 @@ export class Script {
   private started: Cluster | null = null;
   private nextProposalId = 1;
   private writeMs = 2;
+  private applyMs = 0;
 
   constructor(core: Core = productionCore) {
     this.core = core;
@@ -62,7 +63,12 @@ export class Script {
       durable: this.durable,
       watchers: [this.checker, this.narrator],
       options: this.options,
-      weather: { ...calm, route: (message) => this.route(message), writeMs: () => this.writeMs },
+      weather: {
+        ...calm,
+        route: (message) => this.route(message),
+        writeMs: () => this.writeMs,
+        applyMs: () => this.applyMs,
+      },
       optionsOf: (id) => this.optionsOf(id),
     });
     this.checker.watch(this.started);
@@ -161,6 +167,9 @@ export class Script {
         break;
       case 'disks':
         this.writeMs = Number(first);
+        break;
+      case 'applies':
+        this.applyMs = Number(first);
         break;
       case 'pause':
         cluster.pause(this.node(first), Number(second));
