@@ -5,6 +5,7 @@ import { Role } from '../core/types.ts';
 import { scenarios } from './scenarios.ts';
 import type { FaultKind, FaultRates } from './faults.ts';
 import { type SimulationResult, simulate } from './simulation.ts';
+import type { TraceLine } from './timeline.ts';
 
 const run = async (options: {
   readonly seed: number;
@@ -32,7 +33,7 @@ const strikes: readonly [kind: FaultKind, sights: readonly string[]][] = [
   ['deadDisk', ['sync that hung']],
 ];
 
-describe('faults strike', { timeout: 60_000 }, () => {
+describe('faults strike', { timeout: 180_000 }, () => {
   test.each(strikes)('%s: %j', async (kind, sights) => {
     const seen = new Set<string>();
     for (let seed = 1; seed <= 12 && sights.some((sight) => !seen.has(sight)); seed += 1) {
@@ -44,7 +45,7 @@ describe('faults strike', { timeout: 60_000 }, () => {
 
   test('a disk that was full takes writes again once there is room, without a restart', async () => {
     const clients = { count: 8, thinkMsMax: 100 };
-    const { sights } = await run({ seed: 1, faults: { diskFull: 12 }, seconds: 30, clients });
+    const { sights } = await run({ seed: 2, faults: { diskFull: 30 }, seconds: 12, clients });
     expect(sights.get('DiskFull')).toBeGreaterThan(0);
     expect(sights.get('DiskRoom')).toBe(sights.get('DiskFull'));
   });
@@ -55,7 +56,98 @@ describe('faults strike', { timeout: 60_000 }, () => {
   });
 });
 
-describe('named scenarios', { timeout: 60_000 }, () => {
+/** One fault, for 4 s from the third second on, on a cluster that nothing else happens to. */
+const alone = async (kind: FaultKind, witness?: Checker): Promise<readonly TraceLine[]> => {
+  const schedule = [{ kind, atMs: 3000, forMs: 4000, seed: 5 }];
+  const looking = witness === undefined ? {} : { witness };
+  const result = await simulate({ nodes: 5, groups: 1, seconds: 8, seed: 1, schedule, traced: true, ...looking });
+  expect(result.violation?.message).toBeUndefined();
+  return result.trace ?? [];
+};
+
+describe('a fault does what its name says:', { timeout: 180_000 }, () => {
+  test('strobe stops a node for nine parts of ten', async () => {
+    let stoppedMs = 0;
+    let since = 0;
+    for (const { what, atMs } of await alone('strobe')) {
+      if (what === 'paused') since = atMs;
+      if (what === 'resumed') stoppedMs += atMs - since;
+    }
+    expect(stoppedMs / 4000).toBeCloseTo(0.9, 1);
+  });
+
+  test('suspend stops the monotonic clock, and the wall clock goes on', async () => {
+    const before = new Map<string, { readonly nowMs: number; readonly wallMs: number }>();
+    const seen: { readonly nowMs: number; readonly wallMs: number }[] = [];
+    await alone('suspend', {
+      name: 'witness',
+      afterEvent: ({ machines }) => {
+        for (const { id, clock, paused } of machines) {
+          const now = { nowMs: clock.nowMs(), wallMs: clock.wallMs() };
+          const start = before.get(id);
+          if (!paused) before.set(id, now);
+          else if (start !== undefined)
+            seen.push({ nowMs: now.nowMs - start.nowMs, wallMs: now.wallMs - start.wallMs });
+        }
+      },
+    });
+    expect(Math.max(...seen.map(({ nowMs }) => nowMs))).toBeLessThan(100);
+    expect(Math.max(...seen.map(({ wallMs }) => wallMs))).toBeGreaterThan(3500);
+  });
+
+  test('swizzle cuts nodes off one after another and brings them back in another order', async () => {
+    const trace = await alone('swizzle');
+    const order = (wanted: string): unknown[] =>
+      trace.flatMap(({ what, detail }) => (what === wanted ? [(detail['from'] as string[])[0]] : []));
+    const moments = new Set(trace.flatMap(({ what, atMs }) => (what === 'cut' ? [atMs] : [])));
+    expect(moments.size).toBeGreaterThan(1);
+    expect(order('cut').length).toBe(moments.size);
+    expect(new Set(order('mended'))).toEqual(new Set(order('cut')));
+    expect(order('mended')).not.toEqual(order('cut'));
+  });
+
+  test.each([
+    ['ring', 5],
+    ['star', 6],
+  ] as const)('%s cuts %i of ten pairs', async (kind, pairs) => {
+    const cuts = (await alone(kind)).filter(({ what }) => what === 'cut');
+    expect(cuts.length).toBe(pairs);
+  });
+
+  test('drift changes the speed of clocks again and again, within 2 %', async () => {
+    const { trace } = await simulate({
+      nodes: 3,
+      groups: 1,
+      seconds: 8,
+      seed: 1,
+      faults: { drift: 120 },
+      traced: true,
+    });
+    const drifts = (trace ?? []).flatMap(({ what, detail }) =>
+      what === 'clock drifts' ? [detail['drift'] as number] : [],
+    );
+    expect(new Set(drifts).size).toBeGreaterThan(5);
+    expect(Math.max(...drifts.map(Math.abs))).toBeLessThanOrEqual(0.02);
+    expect(Math.max(...drifts.map(Math.abs))).toBeGreaterThan(0.01);
+  });
+
+  test('wall clocks jump by hours and by a year, both ways', async () => {
+    const { trace } = await simulate({
+      nodes: 3,
+      groups: 1,
+      seconds: 8,
+      seed: 2,
+      faults: { wallStep: 300 },
+      traced: true,
+    });
+    const steps = (trace ?? []).flatMap(({ what, detail }) =>
+      what === 'wall clock stepped' ? [detail['byMs'] as number] : [],
+    );
+    expect(steps).toEqual(expect.arrayContaining([3_600_000, -3_600_000, 31_536_000_000, -31_536_000_000]));
+  });
+});
+
+describe('named scenarios', { timeout: 180_000 }, () => {
   test('election-storm: a single leader per term throughout, and clocks that never agree', async () => {
     const leaders = new Map<number, Set<string>>();
     const skews = new Set<number>();
