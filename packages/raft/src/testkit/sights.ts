@@ -15,6 +15,8 @@ export const campaignSights: readonly string[] = [
   'leader elected',
   'leader elected early, for the last one was gone',
   'vote refused',
+  'vote refused for the log',
+  'vote refused for another vote',
   'pre-vote refused',
   'uncommitted entries overwritten',
   'suffix of several entries truncated',

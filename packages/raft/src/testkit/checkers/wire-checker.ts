@@ -13,6 +13,7 @@ import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
 import type { DurableGroup, DurableViews } from './durable-view.ts';
+import { Refusals } from './refusals.ts';
 
 /**
  * Reads everything hosts send each other, and compares it with the core and the disk of the sender: no message of a
@@ -24,6 +25,7 @@ export class WireChecker implements Checker {
   private readonly views: DurableViews;
   /** Whom each node voted for, by group, term and node, for ever. */
   private readonly votes: Map<string, NodeId> = new Map();
+  private readonly refusals = new Refusals();
 
   constructor(views: DurableViews) {
     this.views = views;
@@ -58,10 +60,12 @@ export class WireChecker implements Checker {
     switch (message.kind) {
       case MessageKind.vote:
         this.voted(from, group, { term: message.term, candidate: from.id as NodeId });
+        this.refusals.asked(group, message);
         candidate(from, raft, message);
         return;
       case MessageKind.voteReply:
         if (message.granted) this.voted(from, group, { term: message.term, candidate: message.to });
+        else this.refusals.refused(world, group, raft, message);
         return;
       case MessageKind.append:
         append(from, raft, message);
