@@ -33,6 +33,7 @@ program
     7000,
   )
   .option('--routing <mode>', 'forward: any node serves any key; redirect: answer MOVED', 'forward')
+  .option('--engine <name>', 'where the keys live: lmdb or memory', 'lmdb')
   .option('--no-restart', 'leave a node that dies dead')
   .action((options: StartOptions) => runStart(options));
 

@@ -8,7 +8,7 @@ const startMs = 1000;
 
 function apply(machine: KvStateMachine, line: string, timeMs: number = startMs): void {
   const command = encodeCommand(line.split(' ').map((word) => Buffer.from(word, 'latin1')));
-  machine.apply([{ index: 1, term: 1, timeMs, command }]);
+  void machine.apply([{ index: 1, term: 1, timeMs, command }]);
 }
 
 async function read(image: AsyncIterable<Uint8Array>): Promise<Buffer> {

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import type { Entry } from './entry.ts';
-import { type Capture, Store } from './store.ts';
+import type { Capture, Store } from './store.ts';
 import { copyInto, toValue } from './value.ts';
 
 /**
@@ -45,7 +45,7 @@ function keysBlock(entries: readonly Entry[], bytes: number): Buffer {
   });
 }
 
-/** Reads a capture out as blocks, and lets go of each slot as it is done with it. */
+/** Reads a capture out as blocks, each when it is asked for: so long is the longest time that anything else waits. */
 function* blocksOf(capture: Capture): Generator<Buffer, void, void> {
   try {
     yield block(Block.header, magic.length + 1, (body) => {
@@ -54,17 +54,13 @@ function* blocksOf(capture: Capture): Generator<Buffer, void, void> {
     });
     let entries: Entry[] = [];
     let bytes = 0;
-    for (const [slot, keys] of capture.slots) {
-      for (const entry of keys.values()) {
-        entries.push(entry);
-        bytes += keyBytes(entry);
-        if (bytes < blockBytesTarget) continue;
-        yield keysBlock(entries, bytes);
-        entries = [];
-        bytes = 0;
-      }
-      // Entries never change, so those still in `entries` need no protection.
-      capture.release(slot);
+    for (const entry of capture.entries()) {
+      entries.push(entry);
+      bytes += keyBytes(entry);
+      if (bytes < blockBytesTarget) continue;
+      yield keysBlock(entries, bytes);
+      entries = [];
+      bytes = 0;
     }
     if (bytes > 0) yield keysBlock(entries, bytes);
     yield block(Block.end, 32, (body) => {
@@ -139,8 +135,12 @@ class BlockReader {
   }
 }
 
-/** A new store from an image; throws, and changes nothing, if a single bit of it is not as it was written. */
-export async function readSnapshot(image: AsyncIterable<Uint8Array>): Promise<Store> {
+/**
+ * Fills an empty store from an image; throws if a single bit of it is not as it was written.
+ *
+ * @throws SnapshotFormatError; the store is of no use then.
+ */
+export async function readSnapshot(image: AsyncIterable<Uint8Array>, store: Store): Promise<void> {
   const reader = new BlockReader(image);
   const first = await reader.read();
   if (first.kind !== Block.header || first.body.toString('latin1', 0, magic.length) !== magic)
@@ -148,16 +148,17 @@ export async function readSnapshot(image: AsyncIterable<Uint8Array>): Promise<St
   const version = first.body[magic.length];
   if (version !== formatVersion)
     throw new SnapshotFormatError(`snapshot format ${version} is not supported, only ${formatVersion} is`);
-  const store = new Store();
   for (;;) {
     const { kind, body } = await reader.read();
-    if (kind === Block.keys) readKeys(store, body);
-    else if (kind === Block.end) {
+    if (kind === Block.keys) {
+      readKeys(store, body);
+      await store.relief();
+    } else if (kind === Block.end) {
       const whole = body.readDoubleLE(0) === store.count && body.toString('latin1', 16, 32) === store.digest;
       if (!whole) throw new SnapshotFormatError('the snapshot does not hold what it says');
       await reader.expectEnd();
       store.advanceTime(body.readDoubleLE(8));
-      return store;
+      return;
     } else throw new SnapshotFormatError(`the snapshot holds a block of unknown kind ${kind}`);
   }
 }
