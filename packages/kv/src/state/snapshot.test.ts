@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCommand } from '../commands/command-codec.ts';
 import { KvStateMachine } from './kv-state-machine.ts';
-import { SnapshotFormatError } from './snapshot.ts';
+import { SnapshotFormatError } from './image-format.ts';
 
 const startMs = 1000;
 

@@ -107,6 +107,10 @@ export class FakeHost implements KvHost {
     });
   }
 
+  readIndex(): Promise<void> {
+    return Promise.resolve();
+  }
+
   /** Ends the waiting call at `position`. */
   release(position: number, error: NoriError | null = null): void {
     const [call] = this.waiting.splice(position, 1);
