@@ -36,10 +36,10 @@ class Writer {
   }
 
   /** Applies a batch of SETs; answers how long the thread was in there, in ms. */
-  async apply(keyOf: () => number): Promise<number> {
-    const entries = Array.from({ length: batch }, () => {
+  async apply(keyOf: (at: number) => number): Promise<number> {
+    const entries = Array.from({ length: batch }, (_, at) => {
       this.#index += 1;
-      const name = Buffer.from(`${values['one-slot'] === true ? '{s}' : ''}key:${keyOf()}`);
+      const name = Buffer.from(`${values['one-slot'] ? '{s}' : ''}key:${keyOf(at)}`);
       return {
         index: this.#index,
         term: 1,
@@ -111,8 +111,8 @@ for (const name of values.engines.split(',')) {
   const engine = openEngine(name as 'memory' | 'lmdb', { path: directory, onFailed: (error) => console.error(error) });
   const machine = engine.stateMachine(1);
   const writer = new Writer(machine);
-  for (let next = 0; next < keys; ) {
-    await writer.apply(() => (next += 1));
+  for (let first = 0; first < keys; first += batch) {
+    await writer.apply((at) => first + at);
     await nextTurn();
   }
   const alone = await measure(writer, new Promise((wake) => setTimeout(wake, 5000)));
