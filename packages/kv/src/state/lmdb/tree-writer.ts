@@ -10,7 +10,7 @@ export interface TreeWriterOptions {
   readonly gatherMs?: number;
   /** So many bytes of changes are written at once, without gathering longer. Default 4 MiB. */
   readonly gatherBytesMax?: number;
-  /** With more than this in memory, applying waits for the disk. Default 64 MiB. */
+  /** With more than this in memory, applying waits for the disk. Default 16 MiB: a transaction costs three times its bytes in memory. */
   readonly pendingBytesMax?: number;
 }
 
@@ -57,7 +57,7 @@ export class TreeWriter {
       onFailed: () => undefined,
       gatherMs: 100,
       gatherBytesMax: 4 << 20,
-      pendingBytesMax: 64 << 20,
+      pendingBytesMax: 16 << 20,
       ...options,
     };
   }
