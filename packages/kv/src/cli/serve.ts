@@ -18,10 +18,6 @@ export function addServeOptions(command: Command): Command {
     .option('--announce-http <address>', 'where people reach the HTTP port, if not at --http')
     .option('--members <list>', 'the founding members: n1=HOST:PORT,n2=HOST:PORT,...')
     .option('--shards <count>', 'how many shards, fixed when the cluster is founded (default: 8)')
-    .option(
-      '--engine <name>',
-      'where the keys live: lmdb, on disk; memory: rebuilt from the log at each start (default: lmdb)',
-    )
     .option('--bootstrap', 'found the cluster if the data directory is empty')
     .option('--cluster-name <name>', 'the same on every node (default: nori-kv)')
     .option('--routing <mode>', 'forward: serve any key; redirect: answer MOVED (default: forward)')
@@ -35,6 +31,11 @@ export function addServeOptions(command: Command): Command {
     .option('--client-idle-ms <ms>', 'close a Redis connection after this silence; 0: never (default: 0)')
     .option('--balance <on|off>', 'spread the leaders of the shards over the nodes (default: on)')
     .option('--log-level <level>', 'debug, info, warn or error (default: info)')
+    .option(
+      '--lease-ms <ms>',
+      'how long a leader answers reads alone, and writes wait after its crash; 0: never (default: 2000)',
+    )
+    .option('--max-clock-drift <share>', 'how far clocks may run fast or slow (default: 0.01)')
     .option('--config <file>', 'a JSON file with the same keys (dataDir, electionTimeoutMs, ...)')
     .addHelpText(
       'after',

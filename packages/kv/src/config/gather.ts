@@ -9,6 +9,8 @@ const readers: Readonly<Record<string, (text: string, name: string) => unknown>>
   balance: readBoolean,
   shards: readNumber,
   heartbeatMs: readNumber,
+  leaseMs: readNumber,
+  maxClockDrift: readNumber,
   commandTimeoutMs: readNumber,
   keyBytesMax: readNumber,
   valueBytesMax: readNumber,

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { type EngineKind, engineKinds } from '../state/engine.ts';
 
 /** One problem of the configuration, in a line that says what to do. Exit code 2. */
 export class ConfigError extends Error {
@@ -43,13 +42,15 @@ export interface Settings {
   readonly members: Readonly<Record<string, string>>;
   /** Undefined: what the data directory says, or the default of a new cluster. */
   readonly shards?: number | undefined;
-  readonly engine: EngineKind;
   readonly bootstrap: boolean;
   readonly clusterName: string;
   readonly routing: 'forward' | 'redirect';
   readonly password?: string | undefined;
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: { readonly min: number; readonly max: number };
+  /** 0: no leases. */
+  readonly leaseMs: number;
+  readonly maxClockDrift: number;
   readonly commandTimeoutMs: number;
   readonly keyBytesMax: number;
   readonly valueBytesMax: number;
@@ -70,13 +71,18 @@ const shape = {
   announceHttp: address(1).optional(),
   members: z.record(nodeId, address(1)),
   shards: whole(1, 16_384).optional(),
-  engine: z.enum(engineKinds, { error: 'must be memory or lmdb' }).default('lmdb'),
   bootstrap: z.boolean().default(false),
   clusterName: z.string().min(1).max(256).default('nori-kv'),
   routing: z.enum(['forward', 'redirect'], { error: 'must be forward or redirect' }).default('forward'),
   password: z.string().min(1, { error: 'must not be empty' }).optional(),
   heartbeatMs: milliseconds(1).default(150),
   electionTimeoutMs: z.strictObject({ min: milliseconds(1), max: milliseconds(1) }).default({ min: 300, max: 600 }),
+  leaseMs: milliseconds(0).default(2000),
+  maxClockDrift: z
+    .number({ error: 'must be a number' })
+    .min(0, { error: 'must be at least 0' })
+    .max(0.2, { error: 'must be at most 0.2' })
+    .default(0.01),
   commandTimeoutMs: milliseconds(1).default(5000),
   keyBytesMax: whole(1, 1_048_576).default(65_536),
   valueBytesMax: whole(1, 268_435_456).default(8_388_608),
@@ -140,6 +146,11 @@ function checkRelations(settings: Settings, nameOf: (key: string) => string): vo
     throw new ConfigError(
       `${nameOf('electionTimeoutMs')} must begin at twice the heartbeat or later: ` +
         `${electionTimeoutMs.min} ms is too short for a heartbeat of ${heartbeatMs} ms; use ${2 * heartbeatMs}-${4 * heartbeatMs}, or a shorter heartbeat`,
+    );
+  }
+  if (settings.leaseMs > 0 && settings.leaseMs <= heartbeatMs) {
+    throw new ConfigError(
+      `${nameOf('leaseMs')} must be above the heartbeat of ${heartbeatMs} ms, which renews the lease, or 0 for none`,
     );
   }
   if (!Object.hasOwn(members, id)) {

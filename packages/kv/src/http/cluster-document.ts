@@ -27,6 +27,8 @@ export interface ShardDocument {
   readonly role: string;
   readonly members: readonly string[];
   readonly halted: string | null;
+  /** Only where this node leads: how long its reads need nobody, how long it commits nothing yet, and what is in limbo. */
+  readonly lease: { readonly remainingMs: number; readonly barrierMs: number; readonly limboEntries: number } | null;
   readonly digest?: string;
 }
 
@@ -48,6 +50,7 @@ export function clusterDocument(view: ClusterView, digestOf?: (shard: number) =>
       role: status.role,
       members,
       halted: status.halted,
+      lease: status.lease,
       ...(digestOf === undefined ? {} : { digest: digestOf(shard) }),
     })),
   };

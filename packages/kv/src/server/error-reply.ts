@@ -34,6 +34,7 @@ function writeErrorText(error: NoriError): string {
 function readErrorText(error: NoriError): string {
   switch (error.code) {
     case 'OVERLOADED':
+    case 'READ_IN_LIMBO':
       return `TRYAGAIN ${error.message}`;
     case 'APPLY_FAILED':
     case 'PAYLOAD_TOO_LARGE':

@@ -57,11 +57,27 @@ const sections: Readonly<Record<string, (context: NodeContext) => Facts>> = {
     ];
   },
   cluster: () => [['cluster_enabled', 1]],
+  leases,
   keyspace: (context) => {
     const keys = context.keyCount();
     return keys === 0 ? [] : [['db0', `keys=${keys},expires=0,avg_ttl=0`]];
   },
 };
+
+/** What the reads and writes of each shard this node leads rest on: shard0:lease_ms=1843,barrier_ms=0,limbo=0. */
+function leases(context: NodeContext): Facts {
+  const { router } = context;
+  if (router === null) return [];
+  const facts: [string, string][] = [];
+  for (let shard = 0; shard < router.map.count; shard += 1) {
+    const { lease } = router.host.groupStatus(router.map.groupOf(shard));
+    if (lease === null) continue;
+    const { remainingMs, barrierMs, limboEntries } = lease;
+    const text = `lease_ms=${Math.floor(remainingMs)},barrier_ms=${Math.ceil(barrierMs)},limbo=${limboEntries}`;
+    facts.push([`shard${shard}`, text]);
+  }
+  return facts;
+}
 
 /** A node that leads any shard is a master; the others replicate one, as CLUSTER NODES says. */
 function replication(context: NodeContext): Facts {

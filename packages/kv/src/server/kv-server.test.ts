@@ -24,7 +24,6 @@ async function setUp(overrides: Partial<Settings> = {}) {
   const settings: Settings = {
     id: 'n1',
     dataDir,
-    engine: 'memory',
     resp: '127.0.0.1:0',
     http: '127.0.0.1:0',
     peer: '127.0.0.1:7201',
@@ -34,6 +33,8 @@ async function setUp(overrides: Partial<Settings> = {}) {
     clusterName: 'test',
     routing: 'forward',
     heartbeatMs: 150,
+    leaseMs: 2000,
+    maxClockDrift: 0.01,
     electionTimeoutMs: { min: 300, max: 600 },
     commandTimeoutMs: 300,
     keyBytesMax: 1024,
@@ -143,6 +144,7 @@ test.each([
   ['CLOSED', 'INCR k', /^-UNKNOWNOUTCOME /],
   ['CLOSED', 'GET k', /^-CLUSTERDOWN /],
   ['READ_TIMEOUT', 'GET k', /^-CLUSTERDOWN /],
+  ['READ_IN_LIMBO', 'GET k', /^-TRYAGAIN /],
   ['DISK_FULL', 'SET k v', /^-DISKFULL /],
   ['PAYLOAD_TOO_LARGE', 'SET k v', /^-ERR /],
 ] as const)('%s for %s is answered by its code', async (code, line, expected) => {

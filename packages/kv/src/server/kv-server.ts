@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { type Meter, NoriError, type Observer, RaftHost } from 'nori-raft';
 import { prometheusMeter } from 'nori-raft/prometheus';
 import promClient from 'prom-client';
@@ -8,8 +7,7 @@ import { HttpServer } from '../http/http-server.ts';
 import type { KvHost } from '../router/host.ts';
 import { Router } from '../router/router.ts';
 import { type Announced, type ClusterView, clusterView, splitAddress } from '../router/topology.ts';
-import { type Engine, openEngine } from '../state/engine.ts';
-import type { KvStateMachine } from '../state/kv-state-machine.ts';
+import { KvStateMachine } from '../state/kv-state-machine.ts';
 import { Balancer } from './balance.ts';
 import type { Logger } from './logger.ts';
 import { type NodeContext, type ServerStats, serverStats } from './node-context.ts';
@@ -65,7 +63,6 @@ export class KvServer implements NodeContext {
   readonly #resp: RespServer;
   readonly #http: HttpServer;
   #host: OpenedHost | null = null;
-  #engine: Engine | null = null;
   #balancer: Balancer | null = null;
   #closing: Promise<void> | null = null;
 
@@ -144,13 +141,8 @@ export class KvServer implements NodeContext {
     const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
     host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
     if (stored === null) writeShardCount(settings.dataDir, shards);
-    // After the host, which makes sure that nobody else has the directory.
-    this.#engine = openEngine(settings.engine, {
-      path: join(settings.dataDir, 'state'),
-      onFailed: (cause) => this.#fail(engineFailed(cause)),
-    });
     for (let shard = 0; shard < shards; shard += 1) {
-      const stateMachine = this.#engine.stateMachine(shard + 1);
+      const stateMachine = new KvStateMachine();
       this.stateMachines.push(stateMachine);
       await host.createGroup({ group: shard + 1, stateMachine });
     }
@@ -162,10 +154,7 @@ export class KvServer implements NodeContext {
     });
     if (settings.balance) this.#balancer = new Balancer(host, this.router.map, this.#logger);
     const { resp, http } = this.announced;
-    this.#logger.info(
-      { resp, http, peer: host.status().address, shards, routing: settings.routing, engine: settings.engine },
-      'serving',
-    );
+    this.#logger.info({ resp, http, peer: host.status().address, shards, routing: settings.routing }, 'serving');
   }
 
   async #openRaftHost(
@@ -185,6 +174,8 @@ export class KvServer implements NodeContext {
       attributes: { resp: announced.resp, http: announced.http, shards: String(shards) },
       heartbeatMs: settings.heartbeatMs,
       electionTimeoutMs: settings.electionTimeoutMs,
+      leaseMs: settings.leaseMs,
+      maxClockDrift: settings.maxClockDrift,
       commitTimeoutMs: settings.commandTimeoutMs,
       commandBytesMax: settings.keyBytesMax + settings.valueBytesMax + commandOverheadBytes,
       meter,
@@ -225,12 +216,6 @@ export class KvServer implements NodeContext {
     this.#balancer?.stop();
     await this.#resp.close();
     await this.#host?.close({ handover: true });
-    await this.#engine?.close();
     await this.#http.close();
   }
-}
-
-function engineFailed(cause: unknown): NoriError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new NoriError('DISK_FAILED', { message: `the engine could not write its state: ${why}`, cause });
 }

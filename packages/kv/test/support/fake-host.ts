@@ -87,8 +87,7 @@ export class FakeHost implements KvHost {
       this.applied += 1;
       const entry = { index: this.applied, term: 1, timeMs: 1_000_000 + this.applied, command };
       const machine = this.machines.get(group) as KvStateMachine;
-      const [result] = machine.apply([entry]) as readonly Uint8Array[];
-      done(null, this.applied, result as Uint8Array);
+      done(null, this.applied, machine.apply([entry])[0] as Uint8Array);
     });
   }
 
@@ -105,10 +104,6 @@ export class FakeHost implements KvHost {
       const machine = this.machines.get(group) as KvStateMachine;
       done(null, { via, index: this.applied, term: 1 }, machine.query(query));
     });
-  }
-
-  readIndex(): Promise<void> {
-    return Promise.resolve();
   }
 
   /** Ends the waiting call at `position`. */
@@ -136,6 +131,7 @@ export class FakeHost implements KvHost {
       voters: members,
       learners: [],
       halted: null,
+      lease: null,
       peers: [...this.nodes.keys()].map((id) => ({ id: id as NodeId, matchIndex: this.applied, state: 'replicate' })),
     };
   }

@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'OVERLOADED'
   | 'PAYLOAD_TOO_LARGE'
   | 'READ_TIMEOUT'
+  | 'READ_IN_LIMBO'
   | 'ABORTED'
   | 'APPLY_FAILED'
   | 'DISK_FULL'
@@ -62,6 +63,11 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   OUTCOME_UNKNOWN: fact('unknown', false, 'read the state before sending the command again: the answer was lost'),
   OVERLOADED: fact('notApplied', true, 'slow down and retry: a bounded queue is full'),
   PAYLOAD_TOO_LARGE: fact('notApplied', false, 'send a smaller command, or raise commandBytesMax on every node'),
+  READ_IN_LIMBO: fact(
+    'none',
+    true,
+    'retry after retryAfterMs: a new leader does not know yet whether what the read depends on was committed',
+  ),
   READ_TIMEOUT: fact('none', true, 'retry, or ask for a stale read'),
   ABORTED: fact('unknown', false, 'the caller gave up; a proposed command may still be applied'),
   APPLY_FAILED: fact('unknown', false, 'the state machine threw: mend it, then restart the node'),
@@ -122,6 +128,8 @@ export interface NoriErrorDetails {
   readonly outcome?: Outcome;
   /** The node believed to lead now, when the code is NOT_LEADER. */
   readonly leaderHint?: string | null;
+  /** After how long, in ms, trying again makes sense, when that is known. */
+  readonly retryAfterMs?: number;
   readonly cause?: unknown;
   /** The damaged file, when the code is about one. */
   readonly file?: string;
@@ -138,6 +146,8 @@ export class NoriError extends Error {
   readonly retryable: boolean;
   readonly remedy: string;
   readonly leaderHint: string | null;
+  /** After how long, in ms, trying again makes sense; null when that is not known. */
+  readonly retryAfterMs: number | null;
   readonly file: string | null;
   readonly offset: number | null;
 
@@ -149,6 +159,7 @@ export class NoriError extends Error {
     this.retryable = facts.retryable && this.outcome !== 'unknown';
     this.remedy = details.remedy ?? facts.remedy;
     this.leaderHint = details.leaderHint ?? null;
+    this.retryAfterMs = details.retryAfterMs ?? null;
     this.file = details.file ?? null;
     this.offset = details.offset ?? null;
   }

@@ -15,6 +15,7 @@ const hello: Hello = {
     diskId: new Uint8Array(16).fill(0xd1),
     incarnation: { counter: 3, nonce: new Uint8Array(8).fill(0xe1) },
     attributes: { resp: ':1' },
+    deadSince: 2,
   },
   vouched: [[nodeId('n3'), new Uint8Array(16).fill(0xd3)]],
 };
@@ -53,6 +54,7 @@ test('the bytes of a hello are these, and read back as it was', () => {
       '0100',
       '02006e33',
       'd3'.repeat(16),
+      '0200000000000000',
     ].join(''),
   );
   expect(readHello(bytes)).toEqual(hello);

@@ -31,6 +31,8 @@ export interface PeerIdentity {
   readonly diskId: Uint8Array;
   readonly incarnation: Incarnation;
   readonly attributes: Readonly<Record<string, string>>;
+  /** The lives from this counter on, before this one, are dead for certain. Absent: none is known to be. */
+  readonly deadSince?: number;
 }
 
 /** The first frame of either side. */
@@ -67,6 +69,7 @@ export function writeHello(writer: ByteWriter, hello: Hello): void {
     writer.text(id);
     writer.raw(diskId);
   }
+  writer.u53(hello.identity.deadSince ?? hello.identity.incarnation.counter);
 }
 
 /**
@@ -85,14 +88,22 @@ export function readHello(body: Uint8Array): Hello {
       message: `the peer speaks protocol ${theirMin} to ${theirMax}, this node ${protocolMin} to ${protocolMax}`,
     });
   }
+  const clusterId = reader.raw(clusterIdBytes);
+  const nodeId = readId(reader);
+  const expectedId = readId(reader);
+  const identity = readIdentity(reader);
+  const vouched = readVouched(reader);
+  const { counter } = identity.incarnation;
+  const deadSince = reader.u53();
+  if (deadSince > counter) throw malformed('a hello takes a life to come for dead');
   return {
     protocolMin: theirMin,
     protocolMax: theirMax,
-    clusterId: reader.raw(clusterIdBytes),
-    nodeId: readId(reader),
-    expectedId: readId(reader),
-    identity: readIdentity(reader),
-    vouched: readVouched(reader),
+    clusterId,
+    nodeId,
+    expectedId,
+    identity: { ...identity, deadSince },
+    vouched,
   };
 }
 

@@ -7,9 +7,9 @@ import { clusterIdBytes, diskIdBytes, type Incarnation, nonceBytes, type PeerIde
 
 // The identity file of a data directory (docs/disk-format.md). Whole numbers are little-endian:
 //   crc32c u32 of all that follows · magic u32 · format u16 · clusterId 16 · nodeId text · diskId 16 · counter u53 ·
-//   nonce 8 · founded u8 · peers u16 x { nodeId text · diskId 16 · counter u53 · nonce 8 · attributes u16 x {text, text} }
+//   nonce 8 · bootId text · deadSince u53 (both from format 2 on) · founded u8 · peers u16 x { nodeId text · diskId 16 · counter u53 · nonce 8 · attributes u16 x {text, text} }
 const magic = 0x4449_524e; // "NRID"
-export const identityFormat = 1;
+export const identityFormat = 2;
 
 /** Who the owner of a data directory is, and whom it has met. */
 export interface DirectoryIdentity {
@@ -18,6 +18,10 @@ export interface DirectoryIdentity {
   /** Drawn once, when the directory was born: another disk id is another memory. */
   readonly diskId: Uint8Array;
   readonly incarnation: Incarnation;
+  /** The boot of the machine this life runs on, or empty. */
+  readonly bootId: string;
+  /** The lives from this counter on, before this one, ran on the same boot: their lock is ours, so they are dead. */
+  readonly deadSince: number;
   /** A new cluster has met every founding member once. */
   readonly founded: boolean;
   readonly peers: ReadonlyMap<NodeId, PeerIdentity>;
@@ -32,6 +36,8 @@ export function encodeIdentity(identity: DirectoryIdentity): Uint8Array {
   writer.text(identity.nodeId);
   writer.raw(identity.diskId);
   writeIncarnation(writer, identity.incarnation);
+  writer.text(identity.bootId);
+  writer.u53(identity.deadSince);
   writer.u8(identity.founded ? 1 : 0);
   writer.u16(identity.peers.size);
   for (const [peer, known] of identity.peers) {
@@ -65,6 +71,8 @@ export function decodeIdentity(bytes: Uint8Array): DirectoryIdentity {
   const nodeId = readId(reader);
   const diskId = reader.raw(diskIdBytes).slice();
   const incarnation = readIncarnation(reader);
+  const bootId = format === 1 ? '' : reader.text();
+  const deadSince = format === 1 ? incarnation.counter : reader.u53();
   const founded = reader.flag();
   const peers = new Map<NodeId, PeerIdentity>();
   for (let left = reader.u16(); left > 0; left -= 1) {
@@ -72,7 +80,7 @@ export function decodeIdentity(bytes: Uint8Array): DirectoryIdentity {
     peers.set(peer, readPeer(reader));
   }
   reader.finish();
-  return { clusterId, nodeId, diskId, incarnation, founded, peers };
+  return { clusterId, nodeId, diskId, incarnation, bootId, deadSince, founded, peers };
 }
 
 function readPeer(reader: ByteReader): PeerIdentity {

@@ -3,8 +3,12 @@ import { type ByteReader, type ByteWriter, malformed } from './bytes.ts';
 
 // Client commands one host hands to another, which leads the group. Not Raft: the reply goes to whoever asked.
 
-/** The numbers are the wire's: never reuse one. */
-export const ForwardKind = { execute: 1, query: 2, readIndex: 3 } as const;
+/**
+ * The numbers are the wire's: never reuse one. `query` and `readIndex` may be proven by the leader's lease, their
+ * `ByRound` twins only by a round of messages. A read index that would have to wait for the limbo to end is refused with
+ * READ_IN_LIMBO: the asker may hand over its query instead.
+ */
+export const ForwardKind = { execute: 1, query: 2, readIndex: 3, queryByRound: 4, readIndexByRound: 5 } as const;
 
 export interface ForwardRequest {
   /** Chosen by the asker, who finds the reply by it. */

@@ -39,9 +39,9 @@ import {
 } from './replication.ts';
 import { becomeFollower, onRemoved, stepDownAsRemoved, stepDownWithoutQuorum } from './roles.ts';
 import { onSnapshotAbandoned, onSnapshotInstalled, onSnapshotTaken } from './snapshot.ts';
-import { firstLife, type RaftState } from './state.ts';
+import type { RaftState } from './state.ts';
 import { abandonTransfer, beginTransfer, continueTransfer, onTimeoutNow } from './transfer.ts';
-import { type Index, type Life, Role } from './types.ts';
+import { firstLife, type Index, type Life, Role } from './types.ts';
 
 /**
  * The one door. Tells the group what happened at `nowMs` (monotonic, this node's own clock); gathers in `output` what

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { type AppendReply, type AppendRequest, type Message, MessageKind } from './message.ts';
 import type { Output } from './output.ts';
-import { committedIndex, isQuorum } from './quorum.ts';
+import { committedIndex, isQuorum, quorumTimeMs } from './quorum.ts';
 import { entryOverheadBytes } from './log.ts';
 import { type Progress, ProgressState } from './progress.ts';
 import type { LeaderState, RaftState } from './state.ts';
@@ -223,6 +223,14 @@ export function advanceCommit(raft: RaftState, nowMs: number, output: Output): b
   output.commit = committed;
   leader.commitNotice = true;
   return true;
+}
+
+/** The latest time by which a quorum was heard, as of when it was asked. */
+export function quorumAckedMs(raft: RaftState): number {
+  const leader = leaderStateOf(raft);
+  return quorumTimeMs(raft.configuration, (id) =>
+    id === raft.id ? Number.POSITIVE_INFINITY : (leader.progress.get(id)?.ackedSentMs ?? Number.NEGATIVE_INFINITY),
+  );
 }
 
 /** Whether a quorum acknowledged something sent since `sinceMs`. This node counts as heard. */

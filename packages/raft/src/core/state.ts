@@ -9,6 +9,7 @@ import {
   type Configuration,
   type Entry,
   EntryKind,
+  firstLife,
   type HardState,
   type Index,
   type Life,
@@ -180,8 +181,6 @@ export interface RaftStart {
   readonly configuration?: Configuration;
 }
 
-export const firstLife: Life = { incarnation: 1, deadSince: 1 };
-
 const nobody: Configuration = { incoming: [], outgoing: [], learners: [], learnersNext: [], members: [] };
 
 /** One node of one group: everything the protocol knows. Changed only by `step`. */
@@ -252,11 +251,14 @@ export class RaftState {
     }
     if (start.applied !== undefined) this.log.resumeAt(start.applied);
     this.electionDeadlineMs = Number.POSITIVE_INFINITY;
-    this.resetElectionDeadline(start.nowMs);
-    // Alone, there is nobody to wait for.
+    this.startElectionTimeout(start.nowMs);
+  }
+
+  /** The first timeout of a life. Alone, there is nobody to wait for. */
+  startElectionTimeout(nowMs: number): void {
+    this.resetElectionDeadline(nowMs);
     const { incoming, outgoing } = this.configuration;
-    if (incoming.length === 1 && outgoing.length === 0 && incoming[0] === this.id)
-      this.electionDeadlineMs = start.nowMs;
+    if (incoming.length === 1 && outgoing.length === 0 && incoming[0] === this.id) this.electionDeadlineMs = nowMs;
   }
 
   /** The configuration in effect: the latest in the log, committed or not (thesis 4.1). */

@@ -143,6 +143,8 @@ export interface Life {
   readonly deadSince: number;
 }
 
+export const firstLife: Life = { incarnation: 1, deadSince: 1 };
+
 /** What must be durable before any message of its term leaves (thesis figure 3.1, "persistent state"). */
 export interface HardState {
   readonly term: Term;

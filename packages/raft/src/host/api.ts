@@ -2,7 +2,11 @@ import type { NoriError } from '../base/errors.ts';
 import type { GroupId, Index, NodeId, Term } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
 
-/** How fresh a read must be. `lease` is served like `linearizable` until leases are built. */
+/**
+ * How fresh a read must be. `lease`: it reflects everything acknowledged before it began, proven by the leader's lease or,
+ * while there is none, by asking a quorum. `linearizable`: the same, always by asking, so that it does not depend on the
+ * pace of clocks. `stale`: what this node has.
+ */
 export type Consistency = 'lease' | 'linearizable' | 'stale';
 
 /** How a read was proved fresh, and from which state it was answered. */
@@ -11,6 +15,13 @@ export interface ReadProof {
   /** The index applied when the state was read. */
   readonly index: Index;
   readonly term: Term;
+  /** Of a read by lease: how long the lease still lasted, in ms. */
+  readonly leaseRemainingMs?: number;
+  /**
+   * Of a stale read: what it shows was current at most so long ago, in ms, by this node's last word from the leader (and
+   * the time that word took to arrive). Infinity when it never heard one.
+   */
+  readonly ageMs?: number;
 }
 
 export interface CallOptions {
@@ -64,8 +75,19 @@ export interface GroupStatus {
   readonly learners: readonly NodeId[];
   /** Why the group stopped on this node, or null. */
   readonly halted: string | null;
+  /** Leader only, else null: what its reads and commits rest on. */
+  readonly lease: LeaseStatus | null;
   /** Leader only: the log each peer is known to have durably, and how it is being fed. */
   readonly peers: readonly { readonly id: NodeId; readonly matchIndex: Index; readonly state: string }[];
+}
+
+export interface LeaseStatus {
+  /** How long reads can still be answered without asking anybody, in ms; 0 when they cannot. */
+  readonly remainingMs: number;
+  /** How long nothing can be committed yet, because an earlier leader may still answer reads, in ms. */
+  readonly barrierMs: number;
+  /** Commands that an earlier leader may or may not have committed; reads that depend on them wait. */
+  readonly limboEntries: number;
 }
 
 export interface HostPeerStatus {

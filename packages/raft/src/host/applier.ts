@@ -103,7 +103,7 @@ export class Applier {
   }
 }
 
-function toApplied(entry: Entry): AppliedEntry {
+export function toApplied(entry: Entry): AppliedEntry {
   return { index: entry.index, term: entry.term, timeMs: entry.timeMs, command: entry.payload };
 }
 

@@ -8,7 +8,7 @@ import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
 import { failureReply, Forwarding, type PeerView } from './forwarding.ts';
 import { diskFull, type Group } from './group.ts';
 import type { HostOptions } from './options.ts';
-import { answer, readError, type WaitingRead } from './reads.ts';
+import { readError, type WaitingRead } from './reads.ts';
 import type { Turn } from './turn.ts';
 
 const nothing = new Uint8Array(0);
@@ -87,7 +87,13 @@ export class Calls {
     this.startRead(groupId, null, options, done);
   }
 
-  private startRead(groupId: GroupId, query: Uint8Array | null, options: ReadOptions, done: ReadDone): void {
+  private startRead(
+    groupId: GroupId,
+    query: Uint8Array | null,
+    options: ReadOptions,
+    done: ReadDone,
+    hasty: boolean = false,
+  ): void {
     const group = this.parts.groups.get(groupId);
     const refusal = this.refuses(groupId, group) ?? malformed(query ?? nothing, options);
     if (refusal !== null || group === undefined) {
@@ -95,34 +101,49 @@ export class Calls {
       return;
     }
     const timeoutMs = options.timeoutMs ?? this.parts.options.commitTimeoutMs;
-    const startMs = this.parts.clock.nowMs();
-    const read: WaitingRead = { query, done, startMs, deadlineMs: startMs + timeoutMs };
-    const { raft } = group;
+    const startMs = this.parts.turn.trustedNowMs();
+    const read: WaitingRead = { query, done, startMs, deadlineMs: startMs + timeoutMs, hasty };
     if (options.consistency === 'stale') {
-      const at = { via: 'stale', index: raft.log.applied, term: raft.term } as const;
-      if (group.applier.busy) group.reads.addProven(read, at);
-      else answer(read, () => (query === null ? nothing : group.stateMachine.query(query)), at);
+      group.reads.stale(read, startMs);
       return;
     }
+    const byRound = options.consistency === 'linearizable';
     const leader = this.elsewhere(group, options);
-    if (leader === null) {
-      group.read(group.reads.add(read));
-      this.parts.turn.schedule(group);
-      return;
-    }
-    const kind = query === null ? ForwardKind.readIndex : ForwardKind.query;
-    this.forward(
-      { peer: leader, group: groupId, kind, payload: query ?? nothing, timeoutMs },
-      (error, index, term, result) => {
-        if (error !== null) done(error, null, nothing);
-        else if (query !== null) done(null, { via: 'readIndex', index, term }, result);
-        else if (group.halted !== null) done(readError(group.halted), null, nothing);
-        else {
-          group.reads.addProven(read, { via: 'readIndex', index, term });
-          this.parts.turn.schedule(group);
-        }
-      },
-    );
+    if (leader !== null) this.readElsewhere(group, leader, { read, byRound, timeoutMs });
+    else if (byRound || !group.reads.byLease(read, startMs)) this.readByRound(group, read);
+    else if (group.busy) this.parts.turn.schedule(group);
+  }
+
+  private readByRound(group: Group, read: WaitingRead): void {
+    group.reads.byRound(read);
+    this.parts.turn.schedule(group);
+  }
+
+  /**
+   * A node that does not lead asks the leader for a read index and answers from its own state. Only a leader can judge
+   * what entries in limbo have to do with a query, so then it is handed the query itself.
+   */
+  private readElsewhere(
+    group: Group,
+    leader: NodeId,
+    { read, byRound, timeoutMs }: { readonly read: WaitingRead; readonly byRound: boolean; readonly timeoutMs: number },
+  ): void {
+    const { query, done } = read;
+    const call = { peer: leader, group: group.id, timeoutMs };
+    const indexKind = byRound ? ForwardKind.readIndexByRound : ForwardKind.readIndex;
+    this.forward({ ...call, kind: indexKind, payload: nothing }, (error, index, term) => {
+      if (error?.code === 'READ_IN_LIMBO' && query !== null) {
+        const kind = byRound ? ForwardKind.queryByRound : ForwardKind.query;
+        this.forward({ ...call, kind, payload: query }, (failure, at, inTerm, result) =>
+          done(failure, failure === null ? { via: 'readIndex', index: at, term: inTerm } : null, result),
+        );
+      } else if (error !== null) done(error, null, nothing);
+      else if (group.halted !== null) done(readError(group.halted), null, nothing);
+      else {
+        group.reads.addProven(read, { index, term });
+        this.parts.turn.schedule(group);
+      }
+    });
   }
 
   /** The leader to pass a call to, or null to handle it here (where it may be refused with the better reason). */
@@ -173,11 +194,17 @@ export class Calls {
         );
         return;
       case ForwardKind.query:
-        this.query(group, payload, options, done);
+      case ForwardKind.queryByRound: {
+        const consistency = request.kind === ForwardKind.query ? 'lease' : 'linearizable';
+        this.query(group, payload, { ...options, consistency }, done);
         return;
+      }
       case ForwardKind.readIndex:
-        this.awaitReadIndex(group, options, done);
+      case ForwardKind.readIndexByRound: {
+        const consistency = request.kind === ForwardKind.readIndex ? 'lease' : 'linearizable';
+        this.startRead(group, null, { ...options, consistency }, done, true);
         return;
+      }
       default:
         respond(
           failureReply(

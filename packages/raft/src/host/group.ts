@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
-import { type Input, InputKind, type Proposal } from '../core/input.ts';
+import { type Input, InputKind, type LeaseDoubtInput, type Proposal } from '../core/input.ts';
 import { MessageKind } from '../core/message.ts';
 import { type Accepted, Output, type Refused } from '../core/output.ts';
 import { step } from '../core/raft.ts';
@@ -12,7 +12,7 @@ import type { StateMachine } from '../ports/state-machine.ts';
 import { Applier } from './applier.ts';
 import type { Subscription } from './subscription.ts';
 import { type WaitingProposal, WaitingProposals } from './proposals.ts';
-import { WaitingReads } from './reads.ts';
+import { GroupReads } from './group-reads.ts';
 
 const nothing = new Uint8Array(0);
 /** Names the proposal that only carries time. */
@@ -34,7 +34,7 @@ export class Group {
   readonly stateMachine: StateMachine;
   readonly output: Output = new Output();
   readonly waiting: WaitingProposals = new WaitingProposals();
-  readonly reads: WaitingReads = new WaitingReads();
+  readonly reads: GroupReads;
   readonly applier: Applier;
   readonly subscriptions: Set<Subscription> = new Set();
   /** In the host's list of groups with something to do. */
@@ -48,10 +48,12 @@ export class Group {
   private readonly nowMs: () => number;
   private readonly inbox = new Ring<Input>();
   private submitted: WaitingProposal[] = [];
-  private readIds: number[] = [];
   private clockProposed = false;
   private clockNotBeforeMs: number = Number.NEGATIVE_INFINITY;
   private committedTerm: Term = 0;
+  private applySinceMs = 0;
+  /** The core was told that the disk or the state machine stands still. */
+  stalled = false;
   /** Commit times are measured through here. */
   private measured: Index = 0;
 
@@ -76,6 +78,14 @@ export class Group {
       onApplied: (index) => this.onApplied(index),
       onResult: (index, term, result) => this.waiting.applied(index, term, result),
     });
+    this.reads = new GroupReads({
+      group: this.id,
+      raft: this.raft,
+      stateMachine: this.stateMachine,
+      applier: this.applier,
+      meter: this.meter,
+      nowMs: this.nowMs,
+    });
   }
 
   /** How many callers wait for an outcome here. */
@@ -85,7 +95,7 @@ export class Group {
 
   /** Whether a further turn has something to do for the group, time aside. */
   get busy(): boolean {
-    return this.inbox.length > 0 || this.submitted.length > 0 || this.readIds.length > 0 || this.applier.ready;
+    return this.inbox.length > 0 || this.submitted.length > 0 || this.reads.unasked || this.applier.ready;
   }
 
   push(input: Input): void {
@@ -96,10 +106,6 @@ export class Group {
     this.submitted.push(waiting);
   }
 
-  read(readId: number): void {
-    this.readIds.push(readId);
-  }
-
   /**
    * Hands the core what has gathered: messages first, then this turn's proposals and reads as one batch each.
    * Entries of others for which the log has no `room` are dropped, like a lost message: nothing was promised for them.
@@ -108,17 +114,31 @@ export class Group {
     for (let left = Math.min(this.inbox.length, this.limits.inputsPerTurnMax); left > 0; left -= 1) {
       const input = this.inbox.shift() as Input;
       const entries = entriesOf(input);
-      if (entries.length === 0 || room(entries)) step(this.raft, input, nowMs, this.output);
+      if (entries.length > 0 && !room(entries)) continue;
+      step(this.raft, input, nowMs, this.output);
+      this.noteContact(input, nowMs);
     }
     if (this.submitted.length > 0) {
       if (this.raft.role !== Role.leader || room(this.submitted)) this.stepProposals(nowMs, wallMs);
       else this.refuseSubmitted();
     }
-    if (this.readIds.length > 0) {
-      const readIds = this.readIds;
-      this.readIds = [];
-      step(this.raft, { kind: InputKind.read, readIds }, nowMs, this.output);
-    }
+    for (const reads of this.reads.take()) step(this.raft, reads, nowMs, this.output);
+  }
+
+  private noteContact(input: Input, nowMs: number): void {
+    if (input.kind !== InputKind.message || input.message.kind !== MessageKind.append) return;
+    const { from, term, commit } = input.message;
+    if (term === this.raft.term && from === this.raft.leaderId) this.reads.heardLeader(commit, nowMs);
+  }
+
+  /** Time may not have run as it seems: what this node holds by it is void, before anything else happens. */
+  doubtLease(cause: LeaseDoubtInput['cause'], nowMs: number): void {
+    step(this.raft, { kind: InputKind.leaseDoubt, cause }, nowMs, this.output);
+  }
+
+  /** Since when the state machine has been busy with one batch, or null. */
+  get applyingSinceMs(): number | null {
+    return this.applier.busy ? this.applySinceMs : null;
   }
 
   /** Steps the deadline if it has come, and lets a leader write down that time has passed for what expires. */
@@ -134,7 +154,7 @@ export class Group {
 
   /** Starts the election timeout anew, for a group that was held back until now. */
   restartElectionTimeout(nowMs: number): void {
-    this.raft.resetElectionDeadline(nowMs);
+    this.raft.startElectionTimeout(nowMs);
     this.output.deadlineMs = this.raft.electionDeadlineMs;
   }
 
@@ -182,7 +202,7 @@ export class Group {
   /** Carries out what of the output concerns callers on this host; the host itself sends and persists. */
   settle(): void {
     const { output } = this;
-    for (const { id, index, term } of output.readsReleased) this.reads.released(id, index, term);
+    for (const read of output.readsReleased) this.reads.released(read);
     for (const refusal of output.readsRefused) this.reads.refused(refusal, (why) => refusalError(this.id, why));
     for (const refusal of output.refused) if (refusal.id === clockId) this.clockProposed = false;
     for (const note of output.notes) {
@@ -222,6 +242,7 @@ export class Group {
   apply(resume: (error: unknown) => void): void {
     if (this.applier.ready) {
       const startMs = this.nowMs();
+      this.applySinceMs = startMs;
       const measure = (): void => this.meter?.observe(Metric.applyMs, this.id, this.nowMs() - startMs);
       const complete = this.applier.applyBatch((error) => {
         if (error === null) measure();
@@ -229,15 +250,7 @@ export class Group {
       });
       if (complete) measure();
     }
-    this.serveReads();
-  }
-
-  private serveReads(): void {
-    if (this.applier.busy) return;
-    const { meter } = this;
-    const served =
-      meter === null ? null : (startMs: number) => meter.observe(Metric.readIndexMs, this.id, this.nowMs() - startMs);
-    this.reads.serve(this.raft.log.applied, (query) => this.stateMachine.query(query), served);
+    this.reads.serve();
   }
 
   private onApplied(through: Index): void {
@@ -272,7 +285,6 @@ export class Group {
   failAll(error: NoriError, notTaken: NoriError): void {
     const { submitted } = this;
     this.submitted = [];
-    this.readIds = [];
     for (const waiting of submitted) waiting.done(notTaken, 0, nothing);
     this.waiting.failAll(error);
     this.reads.failAll(error);

@@ -8,6 +8,7 @@ import {
   entry,
   type GroupId,
   type Index,
+  type Life,
   type Member,
   type Term,
 } from '../core/types.ts';
@@ -25,6 +26,8 @@ const foundingTerm: Term = 1;
 
 export interface GroupsParts {
   readonly options: HostOptions;
+  /** Which life of this node it is. */
+  readonly life: Life;
   readonly clock: Clock;
   readonly random: Random;
   readonly wal: Wal;
@@ -134,9 +137,10 @@ export class Groups {
   }
 
   private makeGroup(start: RecoveredGroup, stateMachine: StateMachine, applied: Index): Group {
-    const { options, clock, random, turn } = this.parts;
+    const { options, life, clock, random, turn } = this.parts;
     const raft = new RaftState({
       id: options.id,
+      life,
       options: options.raft,
       prng: new Prng(random.uint32()),
       nowMs: clock.nowMs(),

@@ -81,12 +81,15 @@ export class Host {
       wal,
       transport,
       narrator,
+      leaseMs: options.raft.leaseMs,
+      stallTimeoutMs: options.stallTimeoutMs,
       onDiskFailed: (error) => this.fail(error),
       onSweep: (nowMs) => this.calls.expire(nowMs),
     });
     const { turn } = this;
     this.groups = new Groups({
       options,
+      life: { incarnation: directory.incarnation.counter, deadSince: directory.deadSince },
       clock,
       random,
       wal,
@@ -106,7 +109,7 @@ export class Host {
       firstRequestId: random.uint32() * 0x10_0000,
       stopped: () => this.stopped(),
     });
-    this.client = new Client(this.calls, clock, options.raft.electionTimeoutMsMax);
+    this.client = new Client(this.calls, clock, 2 * options.raft.electionTimeoutMsMax);
     this.peerTable = new Peers({
       options,
       directory,
@@ -136,17 +139,22 @@ export class Host {
       self: {
         nodeId: options.id,
         clusterId: directory.clusterId,
-        identity: { diskId: directory.diskId, incarnation: directory.incarnation, attributes: options.attributes },
+        identity: {
+          diskId: directory.diskId,
+          incarnation: directory.incarnation,
+          attributes: options.attributes,
+          deadSince: directory.deadSince,
+        },
       },
       listenAddress: options.listen,
       knownPeers: () => [...directory.peers].map(([id, peer]) => [id, peer.diskId] as const),
       events: {
         admit: (peer, identity, vouched) => this.peerTable.admit(peer, identity, vouched),
-        onMessage: (_peer, groupId, message) => {
+        onMessage: (_peer, groupId, message, life) => {
           const group = this.groups.open.get(groupId);
           // A cluster that is not founded yet hears nothing: it could neither act on it nor keep it all.
           if (group === undefined || group.halted !== null || this.turn.held) return;
-          group.push({ kind: InputKind.message, message });
+          group.push({ kind: InputKind.message, message, life });
           this.turn.schedule(group);
         },
         onRequest: (peer, request) => this.calls.onRequest(peer, request),
@@ -300,7 +308,7 @@ export class Host {
   }
 
   groupStatus(group: GroupId): GroupStatus {
-    return groupStatus(this.groups.known(group));
+    return groupStatus(this.groups.known(group), this.ports.clock.nowMs());
   }
 
   peers(): HostPeerStatus[] {
@@ -313,6 +321,7 @@ export class Host {
       clusterId: this.directory.clusterId,
       address: this.address,
       founded: this.directory.founded,
+      nowMs: this.ports.clock.nowMs(),
       state: this.state,
       failure: this.failure?.message ?? null,
       wal: this.wal,

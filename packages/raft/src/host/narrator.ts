@@ -1,5 +1,5 @@
 import type { NoriError } from '../base/errors.ts';
-import type { Note } from '../core/output.ts';
+import type { LeaseLoss, Note } from '../core/output.ts';
 import { type GroupId, Role, type Term } from '../core/types.ts';
 import { Metric } from '../observe/metrics.ts';
 import type { Meter, Observer, RaftEvent, VizEvent } from '../ports/meter.ts';
@@ -37,6 +37,13 @@ export class Narrator {
     this.meter?.gauge(Metric.term, group, term);
   }
 
+  /** Ordinary ends of a lease are told with the end of the office; the others are worth a look at the machine. */
+  private leaseLost(group: GroupId, term: Term, cause: LeaseLoss): void {
+    this.meter?.count(leaseMetrics[cause], group, 1);
+    if (cause === 'steppedDown' || cause === 'transfer') return;
+    this.logger?.warn({ group, term, cause }, 'lease lost: reads ask a quorum until it is back');
+  }
+
   note(group: GroupId, note: Note): void {
     const event = toEvent(group, note);
     if (event !== null) this.observer?.onEvent({ scope: 'Raft', event });
@@ -49,9 +56,26 @@ export class Narrator {
     if (note.kind === 'leaderGone') {
       this.logger?.info({ group, term: note.term, leader: note.node }, "the leader's process is gone");
     }
+    if (note.kind === 'leaseLost') this.leaseLost(group, note.term, note.cause);
+    if (note.kind === 'barrier') {
+      this.meter?.observe(Metric.barrierMs, group, note.waitMs);
+      this.meter?.observe(Metric.limboEntries, group, note.limboEntries);
+      const { term, waitMs, limboEntries } = note;
+      this.logger?.info({ group, term, waitMs, limboEntries }, 'waits for the lease of an earlier leader');
+    }
     if (note.kind === 'steppedDown') this.logger?.warn({ group, term: note.term, reason: note.reason }, 'stepped down');
   }
 }
+
+const leaseMetrics: Readonly<Record<LeaseLoss, Metric>> = {
+  expired: Metric.leaseExpired,
+  steppedDown: Metric.leaseSteppedDown,
+  transfer: Metric.leaseTransfer,
+  clockJump: Metric.leaseClockJump,
+  loopStall: Metric.leaseLoopStall,
+  diskStall: Metric.leaseDiskStall,
+  clockRate: Metric.leaseClockRate,
+};
 
 /** Pre-votes move no term and are left out: the specification's events are about real votes. */
 function toEvent(group: GroupId, note: Note): RaftEvent | null {

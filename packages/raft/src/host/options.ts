@@ -46,6 +46,18 @@ export interface HostConfig {
   readonly heartbeatMs?: number;
   /** Default 300 to 600. */
   readonly electionTimeoutMs?: { readonly min: number; readonly max: number };
+  /**
+   * How long a leader answers reads alone after a quorum has acknowledged it, and so how long after a leader's crash its
+   * successor may acknowledge no write (docs/reads.md). Above heartbeatMs, or 0 for no leases. Default 2000.
+   */
+  readonly leaseMs?: number;
+  /** By how much a clock may run fast or slow against true time: 0.01 is one percent. From 0 to 0.2. Default 0.01. */
+  readonly maxClockDrift?: number;
+  /**
+   * A leader whose disk or state machine finishes nothing for so long hands its groups over. Default: the longest election
+   * timeout.
+   */
+  readonly stallTimeoutMs?: number;
   /** How long a call waits for its outcome unless it says otherwise. Default 5000. */
   readonly commitTimeoutMs?: number;
   /** The largest command. Default 8 MiB and 128 KiB. */
@@ -73,6 +85,7 @@ export interface HostOptions {
   readonly bootstrap: boolean;
   readonly attributes: Readonly<Record<string, string>>;
   readonly raft: RaftOptions;
+  readonly stallTimeoutMs: number;
   readonly commitTimeoutMs: number;
   readonly commandBytesMax: number;
   readonly pendingMax: number;
@@ -95,6 +108,9 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
   attributes: true,
   heartbeatMs: true,
   electionTimeoutMs: true,
+  leaseMs: true,
+  maxClockDrift: true,
+  stallTimeoutMs: true,
   commitTimeoutMs: true,
   commandBytesMax: true,
   pendingMax: true,
@@ -109,6 +125,9 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
 const commandBytesDefault = (8 << 20) + (128 << 10);
 /** A command, its entry and its message travel in one frame. */
 const commandBytesLimit = defaultLimits.frameBytesMax - (1 << 20);
+const leaseMsDefault = 2000;
+const maxClockDriftDefault = 0.01;
+const maxClockDriftMost = 0.2;
 const segmentBytesMin = 16 << 10;
 
 /** @throws NoriError CONFIG_INVALID naming the field and the rule it breaks. */
@@ -125,6 +144,7 @@ export function hostOptions(config: HostConfig): HostOptions {
     bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? false),
     attributes: checkedAttributes(config.attributes ?? {}),
     raft: { ...defaultRaftOptions, ...checkedTimes(config) },
+    stallTimeoutMs: positive('stallTimeoutMs', config.stallTimeoutMs ?? checkedTimes(config).electionTimeoutMsMax),
     commitTimeoutMs: positive('commitTimeoutMs', config.commitTimeoutMs ?? 5000),
     commandBytesMax: atMost('commandBytesMax', config.commandBytesMax ?? commandBytesDefault, commandBytesLimit),
     pendingMax: positive('pendingMax', config.pendingMax ?? 65_536),
@@ -148,7 +168,7 @@ export function assertKnownFields(config: object, fields: Readonly<Record<string
 
 function checkedTimes(
   config: HostConfig,
-): Pick<RaftOptions, 'heartbeatMs' | 'electionTimeoutMsMin' | 'electionTimeoutMsMax'> {
+): Pick<RaftOptions, 'heartbeatMs' | 'electionTimeoutMsMin' | 'electionTimeoutMsMax' | 'leaseMs' | 'driftPpm'> {
   const heartbeatMs = positive('heartbeatMs', config.heartbeatMs ?? defaultRaftOptions.heartbeatMs);
   const given: unknown = config.electionTimeoutMs ?? {
     min: defaultRaftOptions.electionTimeoutMsMin,
@@ -165,7 +185,17 @@ function checkedTimes(
       `min (${min}) must be at least twice heartbeatMs (${heartbeatMs}), or followers call elections for nothing`,
     );
   }
-  return { heartbeatMs, electionTimeoutMsMin: min, electionTimeoutMsMax: max };
+  const leaseMs = config.leaseMs === 0 ? 0 : positive('leaseMs', config.leaseMs ?? leaseMsDefault);
+  if (leaseMs > 0 && leaseMs <= heartbeatMs) {
+    throw invalid('leaseMs', `(${leaseMs}) must be above heartbeatMs (${heartbeatMs}), which renews it, or 0 for none`);
+  }
+  const driftPpm = checkedDrift(config.maxClockDrift ?? maxClockDriftDefault);
+  return { heartbeatMs, electionTimeoutMsMin: min, electionTimeoutMsMax: max, leaseMs, driftPpm };
+}
+
+function checkedDrift(value: number): number {
+  if (typeof value === 'number' && value >= 0 && value <= maxClockDriftMost) return Math.round(value * 1_000_000);
+  throw invalid('maxClockDrift', `must be a number from 0 to ${maxClockDriftMost}, not ${String(value)}`);
 }
 
 function checkedMembers(config: HostConfig): Member[] {

@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
-import type { Refused } from '../core/output.ts';
+import type { ReadReleased, Refused } from '../core/output.ts';
 import type { Index, Term } from '../core/types.ts';
 import type { ReadDone, ReadProof } from './api.ts';
 
@@ -12,20 +12,26 @@ export interface WaitingRead {
   readonly done: ReadDone;
   readonly startMs: number;
   readonly deadlineMs: number;
+  /** Rather refused at once than kept waiting for the limbo to end. */
+  readonly hasty: boolean;
 }
 
-interface ReleasedRead {
+/** A read that is proven fresh if it is answered from a state applied through `index`. */
+export interface ProvenRead {
   readonly read: WaitingRead;
   readonly via: ReadProof['via'];
   readonly index: Index;
   readonly term: Term;
+  /** Only if nothing in limbo has to do with it. */
+  readonly limbo: boolean;
+  readonly leaseRemainingMs?: number;
 }
 
 /** The linearizable reads of one group on this node: unproven, then proven and waiting for the state to catch up. */
 export class WaitingReads {
   private nextId = 1;
   private unproven = new Map<number, WaitingRead>();
-  private readonly proven = new Ring<ReleasedRead>();
+  private readonly proven = new Ring<ProvenRead>();
 
   get size(): number {
     return this.unproven.size + this.proven.length;
@@ -38,19 +44,16 @@ export class WaitingReads {
     return id;
   }
 
-  released(id: number, index: Index, term: Term): void {
+  released({ id, index, term, limbo }: ReadReleased): void {
     const read = this.unproven.get(id);
     if (read === undefined) return; // its caller gave up
     this.unproven.delete(id);
-    this.proven.push({ read, via: 'readIndex', index, term });
+    this.proven.push({ read, via: 'readIndex', index, term, limbo });
   }
 
   /** A read that needs no further proof, only a state applied through `index`. */
-  addProven(
-    read: WaitingRead,
-    at: { readonly via: ReadProof['via']; readonly index: Index; readonly term: Term },
-  ): void {
-    this.proven.push({ read, via: at.via, index: at.index, term: at.term });
+  addProven(read: ProvenRead): void {
+    this.proven.push(read);
   }
 
   refused(refusal: Refused, toError: (refusal: Refused) => NoriError): void {
@@ -60,13 +63,11 @@ export class WaitingReads {
     read.done(toError(refusal), null, nothing);
   }
 
-  /** Answers the proven reads that the state applied through `applied` covers, first come first served. */
-  serve(applied: Index, query: (query: Uint8Array) => Uint8Array, served: ((startMs: number) => void) | null): void {
+  /** Hands over the proven reads that the state applied through `applied` covers, first come first served. */
+  serve(applied: Index, serve: (read: ProvenRead) => void): void {
     for (let head = this.proven.peek(); head !== undefined && head.index <= applied; head = this.proven.peek()) {
       this.proven.shift();
-      const { read, term, via } = head;
-      if (served !== null && via !== 'stale') served(read.startMs);
-      answer(read, () => (read.query === null ? nothing : query(read.query)), { via, index: applied, term });
+      serve(head);
     }
   }
 
@@ -78,7 +79,7 @@ export class WaitingReads {
     }
     const late: WaitingRead[] = [];
     for (let left = this.proven.length; left > 0; left -= 1) {
-      const head = this.proven.shift() as ReleasedRead;
+      const head = this.proven.shift() as ProvenRead;
       if (head.read.deadlineMs > nowMs) this.proven.push(head);
       else late.push(head.read);
     }

@@ -1,13 +1,15 @@
+import { isInLimbo, leaseGrant, limboEntries } from '../core/lease.ts';
 import { ProgressState } from '../core/progress.ts';
+import type { RaftState } from '../core/state.ts';
 import { Role } from '../core/types.ts';
 import type { NodeId } from '../core/types.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import { hex } from './admission.ts';
-import type { GroupStatus, HostPeerStatus, HostStatus } from './api.ts';
+import type { GroupStatus, HostPeerStatus, HostStatus, LeaseStatus } from './api.ts';
 import type { Group } from './group.ts';
 
-export function groupStatus(group: Group): GroupStatus {
+export function groupStatus(group: Group, nowMs: number): GroupStatus {
   const { raft, halted } = group;
   const { log, configuration } = raft;
   const voters = [...new Set([...configuration.incoming, ...configuration.outgoing])];
@@ -23,12 +25,20 @@ export function groupStatus(group: Group): GroupStatus {
     voters,
     learners: configuration.learners,
     halted: halted?.message ?? null,
+    lease: halted === null ? leaseStatus(raft, nowMs) : null,
     peers: [...(raft.leader?.progress ?? [])].map(([id, progress]) => ({
       id,
       matchIndex: progress.matchIndex,
       state: progress.state === ProgressState.probe ? 'probe' : 'replicate',
     })),
   };
+}
+
+function leaseStatus(raft: RaftState, nowMs: number): LeaseStatus | null {
+  if (raft.leader === null) return null;
+  const remainingMs = Math.min(raft.options.leaseMs, leaseGrant(raft, nowMs)?.remainingMs ?? 0);
+  const limbo = isInLimbo(raft) ? limboEntries(raft).length : 0;
+  return { remainingMs, barrierMs: Math.max(0, raft.leader.barrierUntilMs - nowMs), limboEntries: limbo };
 }
 
 function roleName(role: Role): GroupStatus['role'] {
@@ -41,6 +51,7 @@ export function hostStatus(parts: {
   readonly clusterId: Uint8Array;
   readonly address: string;
   readonly founded: boolean;
+  readonly nowMs: number;
   readonly state: HostStatus['state'];
   readonly failure: string | null;
   readonly wal: Wal;
@@ -57,7 +68,7 @@ export function hostStatus(parts: {
     state,
     failure,
     diskFull: wal.full,
-    groups: parts.groups.map(groupStatus),
+    groups: parts.groups.map((group) => groupStatus(group, parts.nowMs)),
     peers,
     wal: { ...wal.stats() },
     transport: numbersOf(transport.counters),

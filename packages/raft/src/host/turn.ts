@@ -1,5 +1,6 @@
 import { NoriError } from '../base/errors.ts';
-import type { PersistedInput } from '../core/input.ts';
+import { Ring } from '../base/ring.ts';
+import { InputKind, type LeaseDoubtInput, type PersistedInput } from '../core/input.ts';
 import { entryOverheadBytes } from '../core/log.ts';
 import type { Message } from '../core/message.ts';
 import { Role } from '../core/types.ts';
@@ -9,6 +10,7 @@ import type { Wal } from '../wal/wal.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Group } from './group.ts';
 import type { Narrator } from './narrator.ts';
+import { TimeGuard } from './time-guard.ts';
 
 /** What one output asked for that waits for the disk. */
 interface AwaitsDisk {
@@ -40,6 +42,10 @@ export class Turn {
   private timer: Timer | null = null;
   private timerAtMs = Number.POSITIVE_INFINITY;
   private sweepAtMs = 0;
+  private readonly timeGuard: TimeGuard;
+  private readonly stallTimeoutMs: number;
+  /** When the writes under way began, oldest first. */
+  private readonly flushing = new Ring<number>();
   /** Bytes of entries taken in this turn and not staged yet. */
   private takenBytes = 0;
 
@@ -48,6 +54,10 @@ export class Turn {
     readonly wal: Wal;
     readonly transport: Transport;
     readonly narrator: Narrator;
+    /** Leases are dropped when the event loop stood still for half of it. */
+    readonly leaseMs: number;
+    /** A group whose disk or state machine finishes nothing for so long keeps no office. */
+    readonly stallTimeoutMs: number;
     readonly onDiskFailed: (error: NoriError) => void;
     /** Called every 50 ms or so while calls wait, to end those that have waited long enough. */
     readonly onSweep: (nowMs: number) => void;
@@ -58,6 +68,9 @@ export class Turn {
     this.narrator = parts.narrator;
     this.onDiskFailed = parts.onDiskFailed;
     this.onSweep = parts.onSweep;
+    this.stallTimeoutMs = parts.stallTimeoutMs;
+    const { clock, leaseMs } = parts;
+    this.timeGuard = new TimeGuard({ nowMs: clock.nowMs(), wallMs: clock.wallMs(), stallMs: leaseMs / 2 });
   }
 
   allocateSlot(): number {
@@ -108,16 +121,54 @@ export class Turn {
     this.timer = null;
   }
 
+  /** The time now, for a read that came in now; leases that cannot be counted by it any more are dropped first. */
+  trustedNowMs(): number {
+    const nowMs = this.clock.nowMs();
+    const cause = this.timeGuard.check(nowMs, this.clock.wallMs());
+    if (cause !== null) this.doubtLeases(cause, nowMs);
+    return nowMs;
+  }
+
+  private doubtLeases(cause: LeaseDoubtInput['cause'], nowMs: number): void {
+    for (const group of this.groups) {
+      if (group === undefined || group.raft.leader === null) continue;
+      this.guard(group, () => group.doubtLease(cause, nowMs));
+      this.schedule(group);
+    }
+  }
+
+  /**
+   * A leader that cannot write must not keep its office. What took long because this process stood still says nothing
+   * of the disk.
+   */
+  private judgeStalls(nowMs: number, stoodStillMs: number): void {
+    if (stoodStillMs > this.stallTimeoutMs / 2) return;
+    const flushSinceMs = this.flushing.peek();
+    const diskStalled = flushSinceMs !== undefined && nowMs - flushSinceMs > this.stallTimeoutMs;
+    for (const group of this.groups) {
+      if (group === undefined || group.halted !== null) continue;
+      const { applyingSinceMs } = group;
+      const stalled = diskStalled || (applyingSinceMs !== null && nowMs - applyingSinceMs > this.stallTimeoutMs);
+      if (stalled === group.stalled) continue;
+      group.stalled = stalled;
+      group.push({ kind: InputKind.diskStall, stalled });
+      this.schedule(group);
+    }
+  }
+
   private run(): void {
     this.requested = false;
     if (this.stopped) return;
-    const nowMs = this.clock.nowMs();
+    const stoodStillMs = this.timeGuard.sinceTurnMs(this.clock.nowMs());
+    const nowMs = this.trustedNowMs();
     if (!this.held) this.pass(nowMs, this.clock.wallMs());
     if (this.stopped) return;
     if (nowMs >= this.sweepAtMs) {
       this.sweepAtMs = nowMs + sweepMs;
       this.onSweep(nowMs);
+      this.judgeStalls(nowMs, stoodStillMs);
     }
+    this.timeGuard.turned(nowMs);
     this.transport.flush();
     this.armTimer();
   }
@@ -138,7 +189,13 @@ export class Turn {
     for (const group of batch) this.guard(group, () => this.carryOut(group, awaiting));
     // The messages are on their way before the disk is asked: its write and theirs take place side by side.
     this.transport.flush();
-    if (awaiting.length > 0) this.wal.flush((error) => this.onFlushed(awaiting, error));
+    if (awaiting.length > 0) {
+      this.flushing.push(nowMs);
+      this.wal.flush((error) => {
+        this.flushing.shift();
+        this.onFlushed(awaiting, error);
+      });
+    }
     for (const group of batch) {
       this.guard(group, () => group.apply((error) => this.resume(group, error)));
       // Its slot may be another's by now.

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { constants } from 'node:fs';
 import { NoriError } from '../base/errors.ts';
-import type { DirectoryLock } from '../ports/disk.ts';
+import type { DirectoryLock, HeldDirectory } from '../ports/disk.ts';
 
 const lockName = 'LOCK';
 const { O_CREAT, O_RDWR } = constants;
@@ -19,7 +19,7 @@ export class NodeDirectoryLock implements DirectoryLock {
     this.program = program;
   }
 
-  async acquire(directory: string): Promise<{ release(): Promise<void> }> {
+  async acquire(directory: string): Promise<HeldDirectory> {
     const path = `${directory}/${lockName}`;
     const handle = await openLock(path);
     try {
@@ -31,7 +31,7 @@ export class NodeDirectoryLock implements DirectoryLock {
       if (error instanceof NoriError) throw error;
       throw unusable(`cannot lock ${path}`, error);
     }
-    return { release: () => handle.close() };
+    return { ...(await bootOf()), release: () => handle.close() };
   }
 
   /** False when another process holds it. */
@@ -48,6 +48,15 @@ export class NodeDirectoryLock implements DirectoryLock {
         else reject(new Error(`flock ended with ${status ?? signal}`));
       });
     });
+  }
+}
+
+/** Drawn by the kernel at each boot. A kernel lock reaches no further than its kernel, so this says how far it proves anything. */
+async function bootOf(): Promise<{ readonly bootId?: string }> {
+  try {
+    return { bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim() };
+  } catch {
+    return {}; // a system without it: earlier lives are then waited for
   }
 }
 

@@ -36,8 +36,18 @@ export interface Disk {
   syncDirectory(directory: string): Promise<void>;
 }
 
+/** A data directory in the hands of this process. */
+export interface HeldDirectory {
+  /**
+   * Names this boot of this machine, the same for no other machine and no other boot. Whoever holds the lock knows that
+   * every earlier holder on the same boot is dead. Left out: nothing is known of them.
+   */
+  readonly bootId?: string;
+  release(): Promise<void>;
+}
+
 /** Held while a process owns a data directory; the kernel lets go of it when the process dies. */
 export interface DirectoryLock {
   /** @throws NoriError DATA_DIR_LOCKED when another process holds it. */
-  acquire(directory: string): Promise<{ release(): Promise<void> }>;
+  acquire(directory: string): Promise<HeldDirectory>;
 }

@@ -38,6 +38,8 @@ export class Hosting {
       clusterId: new Uint8Array(16).fill(7),
       bootstrap: true,
       segmentBytes: 64 << 10,
+      // As fast or slow as the nemesis lets clocks run.
+      maxClockDrift: 0.02,
       ...parts.config,
     };
   }
@@ -138,7 +140,7 @@ export class Hosting {
       random: seededRandom(machine.prng.uint32()),
       disk: machine.disk.boot(process),
       // The kernel lets go of a lock with its process, and a machine runs one at a time.
-      lock: { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) },
+      lock: { acquire: () => Promise.resolve({ bootId: machine.id, release: () => Promise.resolve() }) },
       network: this.parts.network.boot(process),
     };
   }

@@ -2,7 +2,7 @@ import type { NoriError } from '../base/errors.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
 import type { Message } from '../core/message.ts';
-import type { GroupId, NodeId } from '../core/types.ts';
+import type { GroupId, Life, NodeId } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
@@ -58,7 +58,8 @@ export interface TransportEvents {
     identity: PeerIdentity,
     vouched: readonly (readonly [NodeId, Uint8Array])[],
   ): Promise<NoriError | null>;
-  onMessage(peer: NodeId, group: GroupId, message: Message): void;
+  /** `life` is the life of the peer that sent it. */
+  onMessage(peer: NodeId, group: GroupId, message: Message, life: Life): void;
   onRequest(peer: NodeId, request: ForwardRequest): void;
   onReply(peer: NodeId, reply: ForwardReply): void;
   /** After the last frame of one received chunk: the host may start a turn. */

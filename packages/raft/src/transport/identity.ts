@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
-import type { NodeId } from '../core/types.ts';
+import type { Life, NodeId } from '../core/types.ts';
 
 export type { Incarnation, PeerIdentity } from '../codec/handshake.ts';
 
@@ -17,6 +17,10 @@ export function sameIncarnation(left: PeerIdentity, right: PeerIdentity): boolea
     sameBytes(left.incarnation.nonce, right.incarnation.nonce) &&
     sameBytes(left.diskId, right.diskId)
   );
+}
+
+export function lifeOf({ incarnation, deadSince }: PeerIdentity): Life {
+  return { incarnation: incarnation.counter, deadSince: deadSince ?? incarnation.counter };
 }
 
 /** What is remembered of a peer between its lives. The transport keeps it in memory, the host on disk. */

@@ -6,9 +6,10 @@ import { type Frame, FrameReader, FrameType, optionalFlag } from '../codec/frame
 import { type Hello, readHello, readRefusal, writeHello, writeRefusal } from '../codec/handshake.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
 import type { Message } from '../core/message.ts';
-import type { GroupId, NodeId } from '../core/types.ts';
+import { type GroupId, firstLife, type Life, type NodeId } from '../core/types.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Connection, ConnectionEvents } from '../ports/network.ts';
+import { lifeOf } from './identity.ts';
 import { lossCodes, type PeerLoss, type TransportEvents } from './api.ts';
 import type { TrafficCounters } from './counters.ts';
 import type { TransportLimits } from './limits.ts';
@@ -52,6 +53,7 @@ export class Link implements ConnectionEvents, BatchSink {
   private peerId: NodeId | null;
   private traffic: TrafficCounters | null;
   private timer: Timer;
+  private life: Life = firstLife;
   private framed = false;
   private admitted = false;
   private welcomed = false;
@@ -187,7 +189,7 @@ export class Link implements ConnectionEvents, BatchSink {
   }
 
   message(group: GroupId, message: Message): void {
-    if (this.up) this.owner.events.onMessage(this.identified(), group, message);
+    if (this.up) this.owner.events.onMessage(this.identified(), group, message, this.life);
   }
 
   request(request: ForwardRequest): void {
@@ -215,6 +217,7 @@ export class Link implements ConnectionEvents, BatchSink {
         this.framed = true;
         if (this.hello !== null) throw malformed('a second hello');
         this.hello = readHello(frame.body);
+        this.life = lifeOf(this.hello.identity);
         this.owner.onHello(this, this.hello);
         return;
       case FrameType.welcome:

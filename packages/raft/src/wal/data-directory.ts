@@ -3,7 +3,7 @@ import { utf8 } from '../base/text.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import { decodeIdentity, type DirectoryIdentity, encodeIdentity } from '../codec/identity.ts';
 import type { NodeId } from '../core/types.ts';
-import type { Disk, DirectoryLock } from '../ports/disk.ts';
+import type { Disk, DirectoryLock, HeldDirectory } from '../ports/disk.ts';
 import type { Random } from '../ports/random.ts';
 import { syncOf, writeOf } from './disk-promises.ts';
 import { codeOf, damaged, diskFailed, isNoSpace, isSegmentName } from './segment.ts';
@@ -45,7 +45,7 @@ export class DataDirectory {
   private identity: DirectoryIdentity;
   private readonly disk: Disk;
   private readonly path: string;
-  private readonly held: { release(): Promise<void> };
+  private readonly held: HeldDirectory;
   /** Changes are written one after another. */
   private writing: Promise<void> = Promise.resolve();
 
@@ -65,7 +65,7 @@ export class DataDirectory {
     try {
       await assertNotCondemned(disk, directory);
       const known = await readIdentity(disk, directory);
-      const identity = known === null ? await found(options) : await again(options, known);
+      const identity = known === null ? await found(options, held) : await again(options, known, held);
       const opened = new DataDirectory(options, held, identity);
       await opened.write(identity);
       // The name of the directory itself must outlive a power cut, like those in it.
@@ -77,7 +77,7 @@ export class DataDirectory {
     }
   }
 
-  private constructor(options: DataDirectoryOptions, held: { release(): Promise<void> }, identity: DirectoryIdentity) {
+  private constructor(options: DataDirectoryOptions, held: HeldDirectory, identity: DirectoryIdentity) {
     this.disk = options.disk;
     this.path = options.directory;
     this.held = held;
@@ -98,6 +98,11 @@ export class DataDirectory {
 
   get incarnation(): DirectoryIdentity['incarnation'] {
     return this.identity.incarnation;
+  }
+
+  /** The lives of this directory from this counter on, before the present one, are dead for certain. */
+  get deadSince(): number {
+    return this.identity.deadSince;
   }
 
   /** Whether a new cluster has met every founding member once. */
@@ -202,7 +207,7 @@ async function readIdentity(disk: Disk, directory: string): Promise<DirectoryIde
   }
 }
 
-async function found(options: DataDirectoryOptions): Promise<DirectoryIdentity> {
+async function found(options: DataDirectoryOptions, held: HeldDirectory): Promise<DirectoryIdentity> {
   const { directory, random } = options;
   if (await hasLog(options)) {
     throw damaged(`${directory}/${identityName}`, 0, 'the identity file is missing beside a log');
@@ -215,12 +220,18 @@ async function found(options: DataDirectoryOptions): Promise<DirectoryIdentity> 
     nodeId: options.nodeId,
     diskId: random.bytes(16),
     incarnation: { counter: 1, nonce: random.bytes(8) },
+    bootId: held.bootId ?? '',
+    deadSince: 1,
     founded: false,
     peers: new Map(),
   };
 }
 
-async function again(options: DataDirectoryOptions, known: DirectoryIdentity): Promise<DirectoryIdentity> {
+async function again(
+  options: DataDirectoryOptions,
+  known: DirectoryIdentity,
+  held: HeldDirectory,
+): Promise<DirectoryIdentity> {
   const { directory, nodeId, clusterId, random } = options;
   if (known.nodeId !== nodeId) {
     throw new NoriError('DATA_DIR_FOREIGN', { message: `${directory} belongs to node ${known.nodeId}, not ${nodeId}` });
@@ -232,7 +243,11 @@ async function again(options: DataDirectoryOptions, known: DirectoryIdentity): P
   if (known.founded && !(await hasLog(options))) {
     throw damaged(walDirectory(directory), 0, 'the log is missing beside its identity');
   }
-  return { ...known, incarnation: { counter: known.incarnation.counter + 1, nonce: random.bytes(8) } };
+  const counter = known.incarnation.counter + 1;
+  const bootId = held.bootId ?? '';
+  // The lock proves that an earlier life is dead only if the kernel that gave it is the one that life ran under.
+  const deadSince = bootId !== '' && bootId === known.bootId ? known.deadSince : counter;
+  return { ...known, incarnation: { counter, nonce: random.bytes(8) }, bootId, deadSince };
 }
 
 async function hasLog(options: DataDirectoryOptions): Promise<boolean> {

@@ -139,6 +139,8 @@ test('an identity is written in these bytes and read from them, and a newer one 
     nodeId: nodeId('n1'),
     diskId: new Uint8Array(16).fill(0xd1),
     incarnation: { counter: 2, nonce: new Uint8Array(8).fill(0x0e) },
+    bootId: 'b',
+    deadSince: 1,
     founded: true,
     peers: new Map([
       [
@@ -152,10 +154,10 @@ test('an identity is written in these bytes and read from them, and a newer one 
     ]),
   };
   const golden =
-    '3d9f26cb 4e524944 0100 c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1 0200 6e31 d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1 0200000000000000 0e0e0e0e0e0e0e0e 01 0100 0200 6e32 d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2 0300000000000000 0f0f0f0f0f0f0f0f 0100 0100 61 0100 62';
+    '57bc21ac 4e524944 0200 c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1c1 0200 6e31 d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1d1 0200000000000000 0e0e0e0e0e0e0e0e 0100 62 0100000000000000 01 0100 0200 6e32 d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2d2 0300000000000000 0f0f0f0f0f0f0f0f 0100 0100 61 0100 62';
   expect(hex(encodeIdentity(identity))).toBe(golden.replaceAll(' ', ''));
   expect(decodeIdentity(unhex(golden))).toEqual(identity);
-  const newer = unhex(golden.replace('4e524944 0100', '4e524944 0200'));
+  const newer = unhex(golden.replace('4e524944 0200', '4e524944 0300'));
   new DataView(newer.buffer).setUint32(0, crc32c(newer, 4), true);
-  expect(() => decodeIdentity(newer)).toThrow('format 2');
+  expect(() => decodeIdentity(newer)).toThrow('format 3');
 });
