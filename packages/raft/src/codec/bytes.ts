@@ -1,25 +1,32 @@
 import { NoriError } from '../base/errors.ts';
+import { u32At } from '../base/little-endian.ts';
 import { fromUtf8, utf8 } from '../base/text.ts';
 
 const highUnit = 0x1_0000_0000;
+const scratch = new Uint8Array(8);
+const scratchView = new DataView(scratch.buffer);
 
 /** Appends fixed-width little-endian fields to a buffer that grows. Reuse one: `reset` keeps its memory. */
 export class ByteWriter {
   private buffer: Uint8Array;
   private view: DataView;
+  /** Where what is being written began: before it is what was carved off. */
+  private base = 0;
   private at = 0;
+  private readonly capacity: number;
 
   constructor(capacity = 4096) {
+    this.capacity = capacity;
     this.buffer = new Uint8Array(capacity);
     this.view = new DataView(this.buffer.buffer);
   }
 
   get length(): number {
-    return this.at;
+    return this.at - this.base;
   }
 
   reset(): void {
-    this.at = 0;
+    this.at = this.base;
   }
 
   u8(value: number): void {
@@ -79,46 +86,62 @@ export class ByteWriter {
   /** Leaves room for a field whose value is known later, and says where it is. */
   skip(length: number): number {
     this.reserve(length);
-    const start = this.at;
+    const start = this.length;
     this.at += length;
     return start;
   }
 
   /** Fills a 32-bit field that `skip` left. */
   u32At(position: number, value: number): void {
-    this.view.setUint32(position, value, true);
+    this.view.setUint32(this.base + position, value, true);
   }
 
   /** What was written, as a view: gone at the next write or reset. */
   written(start: number = 0): Uint8Array {
-    return this.buffer.subarray(start, this.at);
+    return this.buffer.subarray(this.base + start, this.at);
   }
 
   /** What was written, as a copy of its own. */
   take(): Uint8Array {
-    return this.buffer.slice(0, this.at);
+    return this.buffer.slice(this.base, this.at);
+  }
+
+  /**
+   * What was written, without a copy and the caller's for good: writing goes on behind it. A few small ones share memory,
+   * so this is for what does not live long.
+   */
+  carve(): Uint8Array {
+    const carved = this.written();
+    this.base = this.at;
+    if (this.buffer.length - this.at < this.capacity / 4) this.renew(new Uint8Array(this.capacity));
+    return carved;
   }
 
   private reserve(length: number): void {
     const needed = this.at + length;
     if (needed <= this.buffer.length) return;
-    const wider = new Uint8Array(Math.max(needed, this.buffer.length * 2));
-    wider.set(this.buffer.subarray(0, this.at));
-    this.buffer = wider;
-    this.view = new DataView(wider.buffer);
+    const wider = new Uint8Array(Math.max(needed - this.base, this.buffer.length * 2));
+    wider.set(this.written());
+    this.renew(wider);
+  }
+
+  /** Goes on in other memory, which holds what was written already. */
+  private renew(buffer: Uint8Array): void {
+    this.at -= this.base;
+    this.base = 0;
+    this.buffer = buffer;
+    this.view = new DataView(buffer.buffer);
   }
 }
 
 /** Reads what ByteWriter wrote. The bytes come from outside: whatever does not fit is WIRE_MALFORMED, never a crash. */
 export class ByteReader {
   private readonly buffer: Uint8Array;
-  private readonly view: DataView;
   private at: number;
   private readonly end: number;
 
   constructor(bytes: Uint8Array, start: number = 0, end: number = bytes.length) {
     this.buffer = bytes;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = start;
     this.end = end;
   }
@@ -143,24 +166,27 @@ export class ByteReader {
   }
 
   u16(): number {
-    return this.view.getUint16(this.advance(2), true);
+    const start = this.advance(2);
+    return (this.buffer[start] as number) | ((this.buffer[start + 1] as number) << 8);
   }
 
   u32(): number {
-    return this.view.getUint32(this.advance(4), true);
+    return u32At(this.buffer, this.advance(4));
   }
 
   /** @throws NoriError WIRE_MALFORMED from 2^53 on, where JavaScript numbers stop counting. */
   u53(): number {
     const start = this.advance(8);
-    const high = this.view.getUint32(start + 4, true);
+    const high = u32At(this.buffer, start + 4);
     if (high >= 0x20_0000) throw malformed('a number is 2^53 or more');
-    return high * highUnit + this.view.getUint32(start, true);
+    return high * highUnit + u32At(this.buffer, start);
   }
 
   /** A finite double. */
   f64(): number {
-    const value = this.view.getFloat64(this.advance(8), true);
+    const start = this.advance(8);
+    scratch.set(this.buffer.subarray(start, start + 8));
+    const value = scratchView.getFloat64(0, true);
     if (!Number.isFinite(value)) throw malformed('a time is not finite');
     return value;
   }

@@ -23,6 +23,7 @@ export interface ClientOptions {
   readonly script?: readonly ScriptedCall[];
 }
 
+const noResult = new Uint8Array(0);
 /** Longer than any answer may take beyond its timeout: sweeps, turns and drifting clocks. */
 const answerSlackMs = 500;
 
@@ -154,7 +155,7 @@ export class Clients {
       outcome: 'pending',
       code: '',
       index: 0,
-      result: new Uint8Array(0),
+      result: noResult,
     };
     this.operations.push(operation);
     this.pending.set(operation, process);

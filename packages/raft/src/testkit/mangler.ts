@@ -1,3 +1,4 @@
+import { u32At } from '../base/little-endian.ts';
 import type { Prng } from '../base/prng.ts';
 import { ByteWriter } from '../codec/bytes.ts';
 import { beginFrame, endFrame, frameHeadBytes, FrameType } from '../codec/frame.ts';
@@ -63,7 +64,7 @@ export class MessageMangler implements Mangler {
     if (idle || !carriesBatch(bytes)) return bytes;
     const writer = new ByteWriter(bytes.length + 256);
     for (let at = 0; at < bytes.length; ) {
-      const end = at + 8 + u32(bytes, at);
+      const end = at + 8 + u32At(bytes, at);
       if (bytes[at + 8] === FrameType.batch) this.batch(writer, pair, bytes.subarray(at + frameHeadBytes, end));
       else writer.raw(bytes.subarray(at, end));
       at = end;
@@ -74,7 +75,7 @@ export class MessageMangler implements Mangler {
   private batch(writer: ByteWriter, pair: string, body: Uint8Array): void {
     const items = this.due(pair);
     for (let at = 0; at < body.length; ) {
-      const end = at + 4 + u32(body, at);
+      const end = at + 4 + u32At(body, at);
       this.judge(items, pair, body.subarray(at, end));
       at = end;
     }
@@ -140,16 +141,6 @@ export class MessageMangler implements Mangler {
 }
 
 function carriesBatch(bytes: Uint8Array): boolean {
-  for (let at = 0; at < bytes.length; at += 8 + u32(bytes, at)) if (bytes[at + 8] === FrameType.batch) return true;
+  for (let at = 0; at < bytes.length; at += 8 + u32At(bytes, at)) if (bytes[at + 8] === FrameType.batch) return true;
   return false;
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] as number) |
-      ((bytes[at + 1] as number) << 8) |
-      ((bytes[at + 2] as number) << 16) |
-      ((bytes[at + 3] as number) << 24)) >>>
-    0
-  );
 }

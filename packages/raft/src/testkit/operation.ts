@@ -1,3 +1,4 @@
+import { setU32At, u32At } from '../base/little-endian.ts';
 import type { GroupId, Index } from '../core/types.ts';
 
 export type OperationOutcome =
@@ -48,16 +49,14 @@ export const operationHeadBytes = 8;
 /** A command as the log carries it: the number of its operation, then the payload. So checkers know every command again. */
 export function sealCommand(id: number, payload: Uint8Array): Uint8Array {
   const sealed = new Uint8Array(operationHeadBytes + payload.length);
-  const view = new DataView(sealed.buffer);
-  view.setUint32(0, Math.floor(id / 0x1_0000_0000), true);
-  view.setUint32(4, id % 0x1_0000_0000, true);
+  setU32At(sealed, 0, Math.floor(id / 0x1_0000_0000));
+  setU32At(sealed, 4, id % 0x1_0000_0000);
   sealed.set(payload, operationHeadBytes);
   return sealed;
 }
 
 export function operationIdOf(command: Uint8Array): number {
-  const view = new DataView(command.buffer, command.byteOffset, command.byteLength);
-  return view.getUint32(0, true) * 0x1_0000_0000 + view.getUint32(4, true);
+  return u32At(command, 0) * 0x1_0000_0000 + u32At(command, 4);
 }
 
 export function payloadOf(command: Uint8Array): Uint8Array {

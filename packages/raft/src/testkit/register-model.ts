@@ -1,3 +1,4 @@
+import { u32At } from '../base/little-endian.ts';
 import type { GroupId } from '../core/types.ts';
 import { type Facts, nothing, unclear } from './linearizability/model.ts';
 import type { PlannedOperation, RecordedCall, SequentialModel } from './workload.ts';
@@ -19,16 +20,12 @@ interface RegisterCall {
 
 function callOf({ kind, payload }: PlannedOperation): RegisterCall {
   if (kind === 'read') return { name: 'get', register: payload[0] as number, operand: 0 };
-  const operand = u32(payload, 2);
+  const operand = u32At(payload, 2);
   return { name: payload[0] === setOpcode ? 'set' : 'add', register: payload[1] as number, operand };
 }
 
 function stateOf(answer: Uint8Array): RegisterState {
-  return { value: u32(answer, 0), version: u32(answer, 4) };
-}
-
-function u32(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(at, true);
+  return { value: u32At(answer, 0), version: u32At(answer, 4) };
 }
 
 function after({ value, version }: RegisterState, { name, operand }: RegisterCall): RegisterState {

@@ -1,3 +1,4 @@
+import { setU32At, u32At } from '../base/little-endian.ts';
 import type { Prng } from '../base/prng.ts';
 import type { Index } from '../core/types.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
@@ -34,8 +35,7 @@ export class RegisterMachine implements StateMachine {
   async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
     const registers = new Map<number, Register>();
     for await (const chunk of image) {
-      const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-      registers.set(chunk[0] as number, { value: view.getUint32(1, true), version: view.getUint32(5, true) });
+      registers.set(chunk[0] as number, { value: u32At(chunk, 1), version: u32At(chunk, 5) });
     }
     this.registers = registers;
   }
@@ -91,7 +91,7 @@ function plan(prng: Prng, id: number, registers: number, readShare: number): Pla
   const payload = new Uint8Array(6 + filler);
   payload[0] = prng.fraction() < 0.5 ? setOpcode : addOpcode;
   payload[1] = key;
-  new DataView(payload.buffer).setUint32(2, id, true);
+  setU32At(payload, 2, id);
   return { kind: 'write', payload };
 }
 
@@ -102,7 +102,7 @@ function applyTo(registers: Map<number, Register>, command: Uint8Array): Registe
     register = { value: 0, version: 0 };
     registers.set(key, register);
   }
-  const operand = new DataView(command.buffer, command.byteOffset, command.byteLength).getUint32(2, true);
+  const operand = u32At(command, 2);
   register.value = command[0] === setOpcode ? operand : (register.value + operand) >>> 0;
   register.version += 1;
   return register;
@@ -111,8 +111,7 @@ function applyTo(registers: Map<number, Register>, command: Uint8Array): Registe
 function encode(register: Register | undefined): Uint8Array {
   const bytes = new Uint8Array(stateBytes);
   if (register === undefined) return bytes;
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, register.value, true);
-  view.setUint32(4, register.version, true);
+  setU32At(bytes, 0, register.value);
+  setU32At(bytes, 4, register.version);
   return bytes;
 }

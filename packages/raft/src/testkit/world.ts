@@ -34,6 +34,9 @@ export interface WorldOptions {
 
 /** Longer than any lease by default. */
 const longPauseMs = 2000;
+type Looker = Checker & Required<Pick<Checker, 'afterEvent'>>;
+type Tapper = Checker & Required<Pick<Checker, 'onSend'>>;
+
 const wallEpochMs = 1_700_000_000_000;
 
 /** Machines, the network between them, clients, and time: whole hosts under one seed. */
@@ -52,6 +55,9 @@ export class World implements WorldParts {
   /** The first promise that was broken. */
   failure: Violation | null = null;
   private inspectionWanted = false;
+  /** Those that look on after every event: asked a million times, so the others are not even passed by. */
+  private readonly lookers: readonly Looker[];
+  private readonly tappers: readonly Tapper[];
   private readonly hosting: Hosting;
 
   constructor(options: WorldOptions) {
@@ -77,7 +83,9 @@ export class World implements WorldParts {
       onResume: (machine) => this.resume(machine),
       onProcessEnd: (process) => this.clients.onProcessEnd(process),
     });
-    if (this.checkers.some((checker) => checker.onSend !== undefined)) {
+    this.lookers = this.checkers.filter((checker): checker is Looker => checker.afterEvent !== undefined);
+    this.tappers = this.checkers.filter((checker): checker is Tapper => checker.onSend !== undefined);
+    if (this.tappers.length > 0) {
       this.network.tap = (from, to, bytes) => this.onSend(from, to, bytes);
     }
   }
@@ -257,8 +265,8 @@ export class World implements WorldParts {
   }
 
   look(machine: Machine): void {
-    const { checkers } = this;
-    for (let at = 0; at < checkers.length; at += 1) checkers[at]?.afterEvent?.(this, machine);
+    const { lookers } = this;
+    for (let at = 0; at < lookers.length; at += 1) (lookers[at] as Looker).afterEvent(this, machine);
   }
 
   private async drain(): Promise<void> {
@@ -286,7 +294,7 @@ export class World implements WorldParts {
     const machine = this.machineOf(from);
     if (machine === undefined) return;
     this.check(() => {
-      for (const checker of this.checkers) checker.onSend?.(this, machine, to, bytes);
+      for (const checker of this.tappers) checker.onSend(this, machine, to, bytes);
     });
   }
 

@@ -37,6 +37,18 @@ test('what was taken stays as it is, small or large', () => {
   }
 });
 
+test('many small takes, which share memory, all stay as they are', () => {
+  const outbox = new Outbox(limits);
+  const taken: { readonly bytes: Uint8Array; readonly copy: Uint8Array }[] = [];
+  for (let at = 0; at < 3000; at += 1) {
+    for (let count = at % 40; count >= 0; count -= 1) outbox.message(1, numbered(at));
+    const bytes = outbox.take() as Uint8Array;
+    taken.push({ bytes, copy: bytes.slice() });
+  }
+  for (const { bytes, copy } of taken) expect(Buffer.compare(bytes, copy)).toBe(0);
+  expect(lengthsOf(taken.at(-1)?.bytes as Uint8Array).reduce((sum, length) => sum + length)).toBe(40 * 26);
+});
+
 test('a control frame between messages keeps their order', () => {
   const outbox = new Outbox(limits);
   outbox.message(1, numbered(1));

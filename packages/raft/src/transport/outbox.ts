@@ -8,7 +8,7 @@ import type { GroupId } from '../core/types.ts';
 
 const noFrame = -1;
 const smallBytes = 64 * 1024;
-const writerBytesMin = 4 * 1024;
+const writerBytesMin = 16 * 1024;
 const writerBytesMax = 1024 * 1024;
 /** Above the fields of any item but its payload. */
 const itemOverheadBytes = 1024;
@@ -77,12 +77,8 @@ export class Outbox {
     this.closeBatch();
     const length = this.writer.length;
     if (length === 0) return null;
-    if (length <= smallBytes) {
-      const copy = this.writer.take();
-      this.writer.reset();
-      return copy;
-    }
-    // Copying a large buffer costs more than a new one, and a grown one would be kept for good.
+    if (length <= smallBytes) return this.writer.carve();
+    // A grown one would be kept for good.
     const bytes = this.writer.written();
     this.writer = new ByteWriter(Math.min(length, writerBytesMax));
     return bytes;

@@ -51,6 +51,9 @@ export class DurableView {
   private view: DataView = new DataView(new ArrayBuffer(0));
   private at = 0;
   private last: Block | null = null;
+  /** Asked for again and again until it is there. */
+  private nextSequence = 0;
+  private nextPath = '';
 
   constructor(machine: Machine) {
     this.machine = machine;
@@ -111,7 +114,11 @@ export class DurableView {
     const { tree } = this.machine.disk;
     // Snapshots may have let go of the first segments before anybody looked.
     const sequence = this.last === null ? firstSegment(tree.durableFiles) : this.sequence + 1;
-    const inode = sequence === 0 ? undefined : tree.durableInode(walDirectory + segmentName(sequence));
+    if (sequence !== this.nextSequence) {
+      this.nextSequence = sequence;
+      this.nextPath = walDirectory + segmentName(sequence);
+    }
+    const inode = sequence === 0 ? undefined : tree.durableInode(this.nextPath);
     return inode === undefined ? null : { sequence, inode };
   }
 

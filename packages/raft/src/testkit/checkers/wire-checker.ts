@@ -1,3 +1,4 @@
+import { u32At } from '../../base/little-endian.ts';
 import { type BatchSink, readBatch } from '../../codec/batch.ts';
 import { frameHeadBytes, FrameType } from '../../codec/frame.ts';
 import {
@@ -32,9 +33,8 @@ export class WireChecker implements Checker {
   }
 
   onSend(world: SimWorld, from: Machine, to: string, bytes: Uint8Array): void {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     for (let at = 0; at < bytes.length; ) {
-      const end = at + 8 + view.getUint32(at, true);
+      const end = at + 8 + u32At(bytes, at);
       if (bytes[at + 8] === FrameType.batch) {
         const sink = new Judge(this, world, from);
         readBatch(bytes.subarray(at + frameHeadBytes, end), from.id as NodeId, to as NodeId, sink);
