@@ -1,7 +1,9 @@
 #!/usr/bin/env node
+import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { createInterface } from 'node:readline';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { runCli } from '../dist/testkit/cli.js';
 
 process.exitCode = await runCli(process.argv.slice(2), {
@@ -15,5 +17,20 @@ process.exitCode = await runCli(process.argv.slice(2), {
     const { user, system } = process.cpuUsage();
     return (user + system) / 1000;
   },
+  runWorker: (args, onLine) =>
+    new Promise((resolve, reject) => {
+      const worker = spawn(process.execPath, [fileURLToPath(import.meta.url), ...args], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      const lines = createInterface({ input: worker.stdout });
+      lines.on('line', onLine);
+      const drained = new Promise((done) => lines.on('close', done));
+      worker.on('error', reject);
+      worker.on('exit', async (code, signal) => {
+        await drained;
+        if (code === 0) resolve();
+        else reject(new Error(`a worker ended with ${code ?? signal}`));
+      });
+    }),
   loadWorkload: async (path) => (await import(pathToFileURL(resolve(path)).href)).default,
 });

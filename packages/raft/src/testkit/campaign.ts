@@ -14,7 +14,11 @@ export interface CampaignOptions extends Omit<SimulationOptions, 'seed' | 'trace
   readonly twice?: boolean;
   /** What one seed has different. */
   readonly optionsOf?: (seed: number) => Partial<SimulationOptions>;
-  readonly onResult?: (result: SimulationResult, done: number) => void;
+  /** From one seed to the next. Default 1. */
+  readonly seedStep?: number;
+  /** Whether a campaign has failed in which something never happened that should have. Default true. */
+  readonly sightsWanted?: boolean;
+  readonly onResult?: (summary: SeedSummary, result: SimulationResult) => void;
 }
 
 export interface CampaignResult {
@@ -34,34 +38,73 @@ export function shapeOf(seed: number): { readonly nodes: number; readonly groups
   return { nodes: pick(prng, [3, 3, 3, 3, 5, 5, 4, 2]), groups: pick(prng, [1, 1, 1, 2, 4]) };
 }
 
+/** What one seed adds to a campaign; plain, so that it can be told from one process to another. */
+export interface SeedSummary {
+  readonly seed: number;
+  /** What went wrong, or null. */
+  readonly message: string | null;
+  readonly sights: readonly (readonly [string, number])[];
+  readonly simulatedMs: number;
+  readonly events: number;
+  readonly acknowledged: number;
+}
+
+/** Adds up what the seeds of a campaign have shown, in whatever order they end. */
+export class Tally {
+  private readonly startMs = realNowMs();
+  private readonly failures: { readonly seed: number; readonly message: string }[] = [];
+  private readonly sights = new Map<string, number>();
+  private readonly total = { seeds: 0, simulatedMs: 0, events: 0, acknowledged: 0 };
+  private readonly sightsWanted: boolean;
+
+  /** Without faults many things do not happen: then `sightsWanted` is false. */
+  constructor(sightsWanted: boolean) {
+    this.sightsWanted = sightsWanted;
+  }
+
+  get seeds(): number {
+    return this.total.seeds;
+  }
+
+  add({ seed, message, sights, simulatedMs, events, acknowledged }: SeedSummary): void {
+    const { total } = this;
+    total.seeds += 1;
+    total.simulatedMs += simulatedMs;
+    total.events += events;
+    total.acknowledged += acknowledged;
+    for (const [sight, times] of sights) this.sights.set(sight, (this.sights.get(sight) ?? 0) + times);
+    if (message !== null) this.failures.push({ seed, message });
+  }
+
+  result(): CampaignResult {
+    const { total, sights, failures } = this;
+    failures.sort((left, right) => left.seed - right.seed);
+    const missing = this.sightsWanted ? missingSights(sights, total.seeds) : [];
+    return { ...total, realMs: realNowMs() - this.startMs, failures, sights, missing };
+  }
+}
+
 const ignore = (): void => undefined;
 
 /** Many seeds, one after another, and what was seen in all of them. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
   const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult = ignore } = options;
-  const { optionsOf, ...rest } = options;
+  const { optionsOf, sightsWanted = true, seedStep = 1, ...rest } = options;
   const startMs = realNowMs();
-  const failures: { seed: number; message: string }[] = [];
-  const sights = new Map<string, number>();
-  const total = { simulatedMs: 0, realMs: 0, events: 0, acknowledged: 0 };
-  let done = 0;
-  for (let seed = firstSeed; seed < firstSeed + seeds && realNowMs() - startMs < minutes * 60_000; seed += 1) {
+  const tally = new Tally(sightsWanted);
+  while (tally.seeds < seeds && realNowMs() - startMs < minutes * 60_000) {
+    const seed = firstSeed + tally.seeds * seedStep;
     const shaped = (): SimulationOptions => ({ ...shapeOf(seed), ...rest, ...optionsOf?.(seed), seed });
     const result = await simulate(shaped());
-    done += 1;
-    total.simulatedMs += result.simulatedMs;
-    total.realMs += result.realMs;
-    total.events += result.events;
-    total.acknowledged += result.acknowledged;
-    for (const [sight, times] of result.sights) sights.set(sight, (sights.get(sight) ?? 0) + times);
-    if (result.violation !== null) failures.push({ seed, message: result.violation.message });
-    else if (twice) {
+    let message = result.violation?.message ?? null;
+    if (twice && message === null) {
       const again = await simulate(shaped());
-      if (again.hash !== result.hash) {
-        failures.push({ seed, message: `Determinism: hash ${result.hash}, then ${again.hash}` });
-      }
+      if (again.hash !== result.hash) message = `Determinism: hash ${result.hash}, then ${again.hash}`;
     }
-    onResult(result, done);
+    const { simulatedMs, events, acknowledged } = result;
+    const summary = { seed, message, sights: [...result.sights], simulatedMs, events, acknowledged };
+    tally.add(summary);
+    onResult(summary, result);
   }
-  return { ...total, seeds: done, failures, sights, missing: missingSights(sights, done) };
+  return tally.result();
 }

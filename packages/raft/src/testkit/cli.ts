@@ -1,9 +1,10 @@
-import { campaign, shapeOf } from './campaign.ts';
+import { campaign, type CampaignResult, type SeedSummary, shapeOf, Tally } from './campaign.ts';
 import type { Checker } from './checker.ts';
 import { type FailureFiles, replayCase, writeFailure } from './cli-failure.ts';
 import { historyLines } from './history/history-lines.ts';
 import { registerWorkload } from './register-workload.ts';
 import { scenarios } from './scenarios.ts';
+import { waitingSights } from './sights.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
 import { Recorder } from './story/recorder.ts';
 import { encodeTrace, traceOf } from './story/trace.ts';
@@ -16,6 +17,8 @@ export interface CliIo {
   readFile(path: string): string;
   /** Processor time this process has used, in ms. */
   cpuMs(): number;
+  /** Runs this command in a process of its own and hands over each line it prints. Rejects when that process fails. */
+  runWorker(args: readonly string[], onLine: (line: string) => void): Promise<void>;
   /** A module whose default export makes a Workload. */
   loadWorkload(path: string): Promise<() => Workload>;
 }
@@ -26,6 +29,11 @@ interface Arguments {
   readonly from: number;
   readonly scenario: string | null;
   readonly minutes: number | null;
+  readonly workers: number;
+  /** Which of the workers this process is, or null. */
+  readonly worker: number | null;
+  /** All arguments as they were given, for the workers. */
+  readonly given: readonly string[];
   readonly nodes: number | null;
   readonly groups: number | null;
   readonly seconds: number;
@@ -46,6 +54,7 @@ export const usage: string = `npm run sim -- [options]
   --from N          the first of them (default 1)
   --scenario NAME   a schedule with a name instead of drawn faults: ${Object.keys(scenarios).join(', ')}
   --minutes N       run seeds until so much real time has passed
+  --workers N       run the seeds in N processes (default 1); what a seed gives does not change
   --nodes N         default: drawn from the seed, most often 3
   --groups N        default: drawn from the seed, most often 1
   --seconds N       simulated seconds of faults in each run (default 60)
@@ -69,6 +78,7 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   if (parsed.replay !== null) {
     return replayCase({ path: parsed.replay, trace: parsed.trace, makeWorkload: makeWorkload ?? registerWorkload }, io);
   }
+  if (parsed.worker !== null) return runAsWorker(parsed, makeWorkload, io);
   return parsed.seed === null ? runMany(parsed, makeWorkload, io) : runOne(parsed, parsed.seed, makeWorkload, io);
 }
 
@@ -105,36 +115,94 @@ async function runOne(
   return result.violation === null && result.hash === again.hash ? 0 : 1;
 }
 
-/** Cutting one down takes up to half a minute. */
-const shrunkMax = 3;
-
 async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null, io: CliIo): Promise<number> {
-  const failing: SimulationResult[] = [];
   const startCpuMs = io.cpuMs();
-  const result = await campaign({
-    ...workloadFrom(makeWorkload),
-    optionsOf: (seed) => shapeFrom(parsed, seed),
-    firstSeed: parsed.from,
-    seeds: parsed.minutes === null ? parsed.seeds : Number.MAX_SAFE_INTEGER,
-    ...(parsed.minutes === null ? {} : { minutes: parsed.minutes }),
-    twice: parsed.twice,
-    onResult: (one, done) => {
-      const { seed, violation } = one;
-      if (violation !== null && failing.length < shrunkMax) failing.push(one);
-      if (violation !== null) sayBroken(seed, parsed, violation.message, io);
-      else if (done % 100 === 0) io.print(`${done} seeds`);
-    },
-  });
-  const cpuMs = io.cpuMs() - startCpuMs;
-  for (const one of failing) await sayFailure(one, parsed, makeWorkload, io);
+  const tally = new Tally(wantsSights(parsed));
+  const onResult = (summary: SeedSummary): void => {
+    tally.add(summary);
+    const { seed, message } = summary;
+    if (message !== null) sayBroken(seed, parsed, message, io);
+    else if (tally.seeds % 100 === 0) io.print(`${tally.seeds} seeds`);
+  };
+  const cpuMs =
+    parsed.workers > 1
+      ? await runWorkers(parsed, io, onResult)
+      : await runSeeds(parsed, makeWorkload, onResult).then(() => io.cpuMs() - startCpuMs);
+  const result = tally.result();
+  await sayFailures(result, parsed, makeWorkload, io);
   sayCoverage(result.sights, io);
   io.print(`${result.seeds} seeds, ${result.failures.length} failed, ${result.acknowledged} calls acknowledged`);
   saySpeed(result, cpuMs, io);
-  for (const { seed, message } of result.failures) {
-    if (message.startsWith('Determinism')) sayBroken(seed, parsed, message, io);
-  }
   for (const sight of result.missing) io.print(`never happened: ${sight}`);
+  for (const [sight, feature] of wantsSights(parsed) ? waitingSights : []) io.print(`waits for ${feature}: ${sight}`);
   return result.failures.length === 0 && result.missing.length === 0 ? 0 : 1;
+}
+
+/** The seeds of one process: all, or every `workers`-th. */
+async function runSeeds(
+  parsed: Arguments,
+  makeWorkload: (() => Workload) | null,
+  onResult: (summary: SeedSummary) => void,
+): Promise<void> {
+  const { from, seeds, workers, worker, minutes, twice } = parsed;
+  const share = worker === null ? { first: from, step: 1 } : { first: from + worker, step: workers };
+  const count = worker === null ? seeds : Math.ceil((seeds - worker) / workers);
+  await campaign({
+    ...workloadFrom(makeWorkload),
+    optionsOf: (seed) => shapeFrom(parsed, seed),
+    firstSeed: share.first,
+    seedStep: share.step,
+    seeds: minutes === null ? count : Number.MAX_SAFE_INTEGER,
+    ...(minutes === null ? {} : { minutes }),
+    twice,
+    sightsWanted: false,
+    onResult,
+  });
+}
+
+/** Processes of their own, each with its share of the seeds; a seed gives the same wherever it runs. Processor time of all. */
+async function runWorkers(parsed: Arguments, io: CliIo, onResult: (summary: SeedSummary) => void): Promise<number> {
+  let cpuMs = 0;
+  const run = (worker: number): Promise<void> =>
+    io.runWorker([...parsed.given, '--worker', String(worker)], (line) => {
+      const told = JSON.parse(line) as SeedSummary | { readonly cpuMs: number };
+      if ('cpuMs' in told) cpuMs += told.cpuMs;
+      else onResult(told);
+    });
+  await Promise.all(Array.from({ length: parsed.workers }, (_, worker) => run(worker)));
+  return cpuMs;
+}
+
+async function runAsWorker(parsed: Arguments, makeWorkload: (() => Workload) | null, io: CliIo): Promise<number> {
+  const tell = (told: unknown): void => io.print(JSON.stringify(told));
+  await runSeeds(parsed, makeWorkload, tell);
+  tell({ cpuMs: io.cpuMs() });
+  return 0;
+}
+
+/** Cutting one down takes up to half a minute. */
+const shrunkMax = 3;
+
+/** Runs the first of the seeds that failed again, to tell their story. */
+async function sayFailures(
+  { failures }: CampaignResult,
+  parsed: Arguments,
+  makeWorkload: (() => Workload) | null,
+  io: CliIo,
+): Promise<void> {
+  for (const { seed } of failures.slice(0, shrunkMax)) {
+    const again = await simulate({
+      ...shapeOf(seed),
+      ...workloadFrom(makeWorkload),
+      ...shapeFrom(parsed, seed),
+      seed,
+    });
+    if (again.violation !== null) await sayFailure(again, parsed, makeWorkload, io);
+  }
+}
+
+function wantsSights({ calm, scenario }: Arguments): boolean {
+  return !calm && scenario === null;
 }
 
 function saySpeed(
@@ -195,7 +263,7 @@ function shapeFrom(parsed: Arguments, seed: number): Shape {
 }
 
 const defaultSeconds = 60;
-const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'nodes', 'groups', 'seconds']);
+const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'workers', 'worker', 'nodes', 'groups', 'seconds']);
 const texts = new Set(['scenario', 'trace', 'workload', 'history', 'replay', 'out']);
 const flags = new Set(['twice', 'calm', 'no-shrink']);
 
@@ -223,6 +291,9 @@ function parse(args: readonly string[]): Arguments | string {
     from: number('from') ?? 1,
     scenario: given.get('scenario') ?? null,
     minutes: number('minutes'),
+    workers: number('workers') ?? 1,
+    worker: number('worker'),
+    given: args,
     nodes: number('nodes'),
     groups: number('groups'),
     seconds: number('seconds') ?? defaultSeconds,

@@ -70,6 +70,17 @@ export const longCampaignSights: readonly string[] = [
   'DiskRoom',
 ];
 
+/** What must happen once the simulator can do it: a sight, and the feature it waits for. */
+export const waitingSights: readonly (readonly [sight: string, feature: string])[] = [
+  ['a vote refused or a barrier kept for a lease', 'leases'],
+  ['lease expired under load', 'leases'],
+  ['node restarted inside a lease', 'leases'],
+  ['snapshot install interrupted, then completed', 'snapshots'],
+  ['follower behind compaction', 'snapshots'],
+  ['joint configuration entered, its leader changed, and left', 'membership changes as faults'],
+  ['leader removed itself', 'membership changes as faults'],
+];
+
 /** How many seeds it takes before a sight that is missing means something. */
 export const seedsForSights = 50;
 export const seedsForLongSights = 500;

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { Tally } from './campaign.ts';
 import { runCli } from './cli.ts';
 import { faultKinds } from './faults.ts';
 import { RealWorldError, shutOutRealWorld } from './guards.ts';
+import { campaignSights, longCampaignSights, seedsForLongSights, seedsForSights } from './sights.ts';
 import { simulate } from './simulation.ts';
 import { registerWorkload } from './register-workload.ts';
 
@@ -126,6 +128,23 @@ test('while a simulation runs, real time, timers and chance throw; afterwards th
   expect(Math.random()).toBeLessThan(1);
 });
 
+test('a campaign in which something never happened that should have is none', () => {
+  const shown = (sights: readonly string[], seeds: number): readonly string[] => {
+    const tally = new Tally(true);
+    const counted = sights.map((sight) => [sight, 1] as const);
+    for (let seed = 1; seed <= seeds; seed += 1) {
+      tally.add({ seed, message: null, sights: counted, simulatedMs: 1, events: 1, acknowledged: 1 });
+    }
+    return tally.result().missing;
+  };
+  const allButOne = campaignSights.slice(1);
+  expect(shown(campaignSights, seedsForSights)).toEqual([]);
+  expect(shown(allButOne, seedsForSights)).toEqual([campaignSights[0]]);
+  expect(shown(campaignSights, seedsForLongSights)).toEqual(longCampaignSights);
+  // Of a few seeds nobody can expect it.
+  expect(shown([], seedsForSights - 1)).toEqual([]);
+});
+
 describe('the command', { timeout: 60_000 }, () => {
   const run = async (...args: string[]): Promise<{ code: number; lines: string[]; files: Map<string, string> }> => {
     const lines: string[] = [];
@@ -135,6 +154,9 @@ describe('the command', { timeout: 60_000 }, () => {
       writeFile: (path, text) => files.set(path, text),
       cpuMs: () => process.cpuUsage().user / 1000,
       readFile: (path) => files.get(path) ?? '',
+      runWorker: async (worker, onLine) => {
+        for (const line of (await run(...worker)).lines) onLine(line);
+      },
       loadWorkload: () => Promise.reject(new Error('none')),
     });
     return { code, lines, files };
@@ -149,6 +171,15 @@ describe('the command', { timeout: 60_000 }, () => {
     const trace = JSON.parse(files.get('trace.json') ?? '') as { seed: number; events: unknown[] };
     expect(trace.seed).toBe(3);
     expect(trace.events.length).toBeGreaterThan(100);
+  });
+
+  test('gives the same for the same seeds, however many workers share them', async () => {
+    const alone = await run('--seeds', '3', '--from', '70', '--seconds', '1');
+    const shared = await run('--seeds', '3', '--from', '70', '--seconds', '1', '--workers', '2');
+    const told = (lines: readonly string[]): string[] => lines.filter((line) => !/per second|times faster/.test(line));
+    expect(told(shared.lines)).toEqual(told(alone.lines));
+    expect(alone.lines.some((line) => line.startsWith('3 seeds, 0 failed, '))).toBe(true);
+    expect([alone.code, shared.code]).toEqual([0, 0]);
   });
 
   test('says what is wrong with its arguments', async () => {
