@@ -26,10 +26,11 @@ process.exitCode = await runCli(process.argv.slice(2), {
       lines.on('line', onLine);
       const drained = new Promise((done) => lines.on('close', done));
       worker.on('error', reject);
-      worker.on('exit', async (code, signal) => {
-        await drained;
-        if (code === 0) resolve();
-        else reject(new Error(`a worker ended with ${code ?? signal}`));
+      worker.on('exit', (code, signal) => {
+        const judged = drained.then(() => {
+          if (code !== 0) throw new Error(`a worker ended with ${code ?? signal}`);
+        });
+        resolve(judged);
       });
     }),
   loadWorkload: async (path) => (await import(pathToFileURL(resolve(path)).href)).default,
