@@ -33,7 +33,7 @@ export class Narrator implements Watcher {
   }
 
   tell(sentence: string): void {
-    const atMs = String(this.cluster?.nowMs ?? 0).padStart(6);
+    const atMs = String(Math.round(this.cluster?.nowMs ?? 0)).padStart(6);
     this.lines.push(`${atMs}  ${sentence}`);
   }
 
@@ -217,7 +217,7 @@ function rounds(count: number): string {
 }
 
 function barrierOf(note: Extract<Note, { kind: 'barrier' }>): string {
-  const limbo = note.limboEntries === 0 ? '' : `has ${note.limboEntries} entries in limbo`;
+  const limbo = note.limboEntries === 0 ? '' : `has ${note.limboEntries} ${note.limboEntries === 1 ? 'entry' : 'entries'} in limbo`;
   if (note.waitMs === 0) return limbo;
   return `commits nothing for ${Math.ceil(note.waitMs)} ms${limbo === '' ? '' : `, and ${limbo}`}`;
 }

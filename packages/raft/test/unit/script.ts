@@ -137,6 +137,12 @@ export class Script {
       case 'change':
         this.change(this.node(first), words.slice(1));
         break;
+      case 'lease':
+        this.checker.leaseRead(this.node(first));
+        return [this.leaseOf(this.node(first))];
+      case 'doubt':
+        cluster.step(this.node(first), { kind: InputKind.leaseDoubt, cause: 'clockJump' });
+        break;
       case 'campaign':
         cluster.step(this.node(first), { kind: InputKind.campaign });
         break;
@@ -184,6 +190,14 @@ export class Script {
         this.actOnNetwork(verb, first, second, third);
     }
     return [];
+  }
+
+  private leaseOf(node: SimNode): string {
+    const grant = this.cluster.leaseGrant(node);
+    if (grant === null) return `        ${node.id} may answer no read alone`;
+    const { index, remainingMs, limbo } = grant;
+    const unless = limbo ? ', if nothing in limbo concerns it' : '';
+    return `        ${node.id} may answer reads alone for ${Math.ceil(remainingMs)} ms, as of index ${index}${unless}`;
   }
 
   private actOnNetwork(verb: string, first: string, second: string, third: string): void {
