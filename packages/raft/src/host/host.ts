@@ -20,6 +20,7 @@ import type {
 } from './api.ts';
 import { Calls } from './calls.ts';
 import { Client, type Executed, type ReadAnswer } from './client.ts';
+import { explain } from './explain.ts';
 import { Groups } from './groups.ts';
 import { Narrator } from './narrator.ts';
 import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
@@ -305,6 +306,16 @@ export class Host {
   raftState(group: GroupId): RaftState | null {
     const open = this.groups.open.get(group);
     return open === undefined || open.halted !== null ? null : open.raft;
+  }
+
+  /** Why the group cannot elect, commit or read on this node right now, a sentence each; empty when nothing is in the way. */
+  explain(group: GroupId): string[] {
+    return explain(this.groups.known(group), {
+      nowMs: this.ports.clock.nowMs(),
+      held: this.turn.held,
+      diskFull: this.wal.full,
+      isConnected: (peer) => this.transport.connected(peer),
+    });
   }
 
   groupStatus(group: GroupId): GroupStatus {

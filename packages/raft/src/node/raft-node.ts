@@ -87,6 +87,11 @@ export class RaftNode implements ReplicatedLog {
     return this.host.transferLeadership(onlyGroup, to);
   }
 
+  /** Why it cannot elect, commit or read right now, a sentence each; empty when nothing is in the way. */
+  explain(): string[] {
+    return this.host.explain(onlyGroup);
+  }
+
   status(): GroupStatus {
     return this.host.groupStatus(onlyGroup);
   }

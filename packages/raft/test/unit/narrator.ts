@@ -217,7 +217,8 @@ function rounds(count: number): string {
 }
 
 function barrierOf(note: Extract<Note, { kind: 'barrier' }>): string {
-  const limbo = note.limboEntries === 0 ? '' : `has ${note.limboEntries} ${note.limboEntries === 1 ? 'entry' : 'entries'} in limbo`;
+  const limbo =
+    note.limboEntries === 0 ? '' : `has ${note.limboEntries} ${note.limboEntries === 1 ? 'entry' : 'entries'} in limbo`;
   if (note.waitMs === 0) return limbo;
   return `commits nothing for ${Math.ceil(note.waitMs)} ms${limbo === '' ? '' : `, and ${limbo}`}`;
 }
