@@ -10,7 +10,7 @@ export interface Surroundings {
   /** A new cluster that has not met all its founders. */
   readonly held: boolean;
   readonly diskFull: boolean;
-  isConnected(peer: NodeId): boolean;
+  readonly isConnected: (peer: NodeId) => boolean;
 }
 
 /** Why a group cannot elect, commit or read on this node right now, a sentence each; empty when nothing is in the way. */
