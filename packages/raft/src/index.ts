@@ -20,5 +20,5 @@ export type { Logger } from './host/options.ts';
 export { RaftHost, type RaftHostConfig } from './node/raft-host.ts';
 export { type RaftConfig, RaftNode, type ReplicatedLog } from './node/raft-node.ts';
 export { histogramBuckets, Metric, type MetricFacts, metricFacts } from './observe/metrics.ts';
-export type { Meter, Observer, PeerEvent, RaftEvent, StorageEvent, VizEvent } from './ports/meter.ts';
+export type { Meter, Observer, PeerEvent, RaftEvent, ShardEvent, StorageEvent, VizEvent } from './ports/meter.ts';
 export type { AppliedEntry, AppliedPosition, StateMachine } from './ports/state-machine.ts';

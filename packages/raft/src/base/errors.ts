@@ -28,6 +28,9 @@ export type ErrorCode =
   | 'DISK_FULL'
   | 'DISK_FAILED'
   | 'WAL_DAMAGED'
+  | 'SNAPSHOT_DAMAGED'
+  | 'SNAPSHOT_FAILED'
+  | 'APPLIED_GAP'
   | 'FORMAT_TOO_NEW'
   | 'STATE_FOREIGN'
   | 'DATA_DIR_LOCKED'
@@ -68,6 +71,7 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
     true,
     'retry after retryAfterMs: a new leader does not know yet whether what the read depends on was committed',
   ),
+  APPLIED_GAP: fact('none', false, 'a snapshot took the place of commands: read the state, then subscribe anew'),
   READ_TIMEOUT: fact('none', true, 'retry, or ask for a stale read'),
   ABORTED: fact('unknown', false, 'the caller gave up; a proposed command may still be applied'),
   APPLY_FAILED: fact('unknown', false, 'the state machine threw: mend it, then restart the node'),
@@ -75,6 +79,8 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   DISK_FULL: fact('notApplied', true, 'free space on the volume of the data directory; writes resume by themselves'),
   DISK_FAILED: fact('unknown', false, 'replace the disk or fix the volume, then restart the node'),
   WAL_DAMAGED: fact('none', false, 'do not delete it: restore the data directory, or replace the node'),
+  SNAPSHOT_DAMAGED: fact('none', false, 'do not delete it: restore the data directory, or replace the node'),
+  SNAPSHOT_FAILED: fact('none', true, 'the state is as it was: see the cause, then try again'),
   FORMAT_TOO_NEW: fact('none', false, 'start a version of nori-raft at least as new as the one that wrote this'),
   STATE_FOREIGN: fact(
     'none',

@@ -4,6 +4,7 @@ import type { GroupId, NodeId } from '../core/types.ts';
 import { ByteReader, type ByteWriter, malformed } from './bytes.ts';
 import { optionalFlag } from './frame.ts';
 import { isMessageKind, readMessage, writeMessage } from './message.ts';
+import { isTransferKind, readTransfer, type TransferItem, writeTransfer } from './snapshot-transfer.ts';
 import { type ForwardReply, type ForwardRequest, readReply, readRequest, writeReply, writeRequest } from './request.ts';
 
 // The body of a batch frame: items, one behind the other.
@@ -17,6 +18,7 @@ export interface BatchSink {
   message(group: GroupId, message: Message): void;
   request(request: ForwardRequest): void;
   reply(reply: ForwardReply): void;
+  transfer(item: TransferItem): void;
 }
 
 export function writeMessageItem(writer: ByteWriter, group: GroupId, message: Message): void {
@@ -35,6 +37,12 @@ export function writeRequestItem(writer: ByteWriter, request: ForwardRequest): v
 export function writeReplyItem(writer: ByteWriter, reply: ForwardReply): void {
   const start = beginItem(writer, replyKind);
   writeReply(writer, reply);
+  endItem(writer, start);
+}
+
+export function writeTransferItem(writer: ByteWriter, item: TransferItem): void {
+  const start = beginItem(writer, item.kind);
+  writeTransfer(writer, item);
   endItem(writer, start);
 }
 
@@ -74,6 +82,9 @@ function readItem(
   } else if (item.kind === replyKind) {
     const reply = readReply(reader);
     if (reader.position === item.end) sink.reply(reply);
+  } else if (isTransferKind(item.kind)) {
+    const transfer = readTransfer(reader, item.kind);
+    if (reader.position === item.end) sink.transfer(transfer);
   } else if ((item.flags & optionalFlag) !== 0) {
     if (item.end < reader.position) throw malformed('an item is not as long as it says');
     reader.raw(item.end - reader.position);

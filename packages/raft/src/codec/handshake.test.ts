@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { NoriError } from '../base/errors.ts';
 import { nodeId } from '../core/types.ts';
 import { ByteWriter } from './bytes.ts';
-import { type Hello, readHello, readRefusal, writeHello, writeRefusal } from './handshake.ts';
+import { Channel, type Hello, readHello, readRefusal, writeHello, writeRefusal } from './handshake.ts';
 
 const hello: Hello = {
   protocolMin: 1,
@@ -18,6 +18,7 @@ const hello: Hello = {
     deadSince: 2,
   },
   vouched: [[nodeId('n3'), new Uint8Array(16).fill(0xd3)]],
+  channel: Channel.main,
 };
 
 function encode(value: Hello): Uint8Array {
@@ -61,7 +62,13 @@ test('the bytes of a hello are these, and read back as it was', () => {
 });
 
 test('bytes of a newer version behind the last field are ignored', () => {
-  expect(readHello(new Uint8Array([...encode(hello), 1, 2, 3]))).toEqual(hello);
+  expect(readHello(new Uint8Array([...encode(hello), 0, 2, 3]))).toEqual(hello);
+});
+
+test('the usual channel is not written, the one for snapshots is the last byte', () => {
+  const bulk: Hello = { ...hello, channel: Channel.bulk };
+  expect(encode(bulk)).toEqual(new Uint8Array([...encode(hello), 1]));
+  expect(readHello(encode(bulk))).toEqual(bulk);
 });
 
 test('no common version is told before anything behind it is read', () => {

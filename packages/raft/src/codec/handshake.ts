@@ -35,6 +35,15 @@ export interface PeerIdentity {
   readonly deadSince?: number;
 }
 
+/** What a connection carries. */
+export const Channel = {
+  /** Messages and calls: the connection of a pair. */
+  main: 0,
+  /** Snapshots, one way: whoever sends them dials. Heartbeats never wait behind them. */
+  bulk: 1,
+} as const;
+export type Channel = (typeof Channel)[keyof typeof Channel];
+
 /** The first frame of either side. */
 export interface Hello {
   readonly protocolMin: number;
@@ -46,6 +55,7 @@ export interface Hello {
   readonly identity: PeerIdentity;
   /** The disk ids the sender has met its other peers with: a wiped node is refused even by those that never met it. */
   readonly vouched: readonly (readonly [NodeId, Uint8Array])[];
+  readonly channel: Channel;
 }
 
 export function writeHello(writer: ByteWriter, hello: Hello): void {
@@ -70,6 +80,8 @@ export function writeHello(writer: ByteWriter, hello: Hello): void {
     writer.raw(diskId);
   }
   writer.u53(hello.identity.deadSince ?? hello.identity.incarnation.counter);
+  // The usual channel is not written.
+  if (hello.channel !== Channel.main) writer.u8(hello.channel);
 }
 
 /**
@@ -104,6 +116,7 @@ export function readHello(body: Uint8Array): Hello {
     expectedId,
     identity: { ...identity, deadSince },
     vouched,
+    channel: readChannel(reader),
   };
 }
 
@@ -119,6 +132,11 @@ function readIdentity(reader: ByteReader): PeerIdentity {
     attributes[name] = reader.text();
   }
   return { diskId, incarnation, attributes };
+}
+
+function readChannel(reader: ByteReader): Channel {
+  const channel = reader.remaining === 0 ? Channel.main : reader.u8();
+  return channel === Channel.bulk ? channel : Channel.main;
 }
 
 function readVouched(reader: ByteReader): [NodeId, Uint8Array][] {

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import type { TransferItem } from './snapshot-transfer.ts';
 import { describe, expect, test } from 'vitest';
 import { NoriError } from '../base/errors.ts';
 import { type AppendRequest, type Message, MessageKind } from '../core/message.ts';
@@ -12,7 +13,11 @@ const n1 = nodeId('n1');
 const n2 = nodeId('n2');
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
-type Item = ['message', GroupId, Message] | ['request', ForwardRequest] | ['reply', ForwardReply];
+type Item =
+  | ['message', GroupId, Message]
+  | ['request', ForwardRequest]
+  | ['reply', ForwardReply]
+  | ['transfer', TransferItem];
 
 function decode(body: Uint8Array): Item[] {
   const items: Item[] = [];
@@ -20,6 +25,7 @@ function decode(body: Uint8Array): Item[] {
     message: (group, message) => items.push(['message', group, message]),
     request: (request) => items.push(['request', request]),
     reply: (reply) => items.push(['reply', reply]),
+    transfer: (item) => items.push(['transfer', item]),
   };
   readBatch(body, n1, n2, sink);
   return items;
@@ -370,7 +376,12 @@ describe('bytes that are no batch', () => {
     const items: unknown[] = [];
     const body = new Uint8Array([...encode([7, append]), 0]);
     body[0] = (body[0] as number) + 1;
-    const sink: BatchSink = { message: (...item) => items.push(item), request: () => 0, reply: () => 0 };
+    const sink: BatchSink = {
+      message: (...item) => items.push(item),
+      request: () => 0,
+      reply: () => 0,
+      transfer: () => 0,
+    };
     expect(() => readBatch(body, n1, n2, sink)).toThrow(NoriError);
     expect(items).toHaveLength(0);
   });

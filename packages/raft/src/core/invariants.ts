@@ -6,7 +6,7 @@ import { Role } from './types.ts';
 export function checkInvariants(raft: RaftState): void {
   const { log } = raft;
   assert(log.baseIndex <= raft.snapshotIndex, 'what was compacted is in a snapshot');
-  assert(raft.snapshotIndex <= log.applied, 'a snapshot is of what was applied');
+  assert(raft.snapshotIndex <= log.commit, 'a snapshot is of what was committed');
   assert(log.baseIndex <= log.applied, 'only applied entries are compacted');
   assert(log.applied <= log.commit, 'applied never passes commit');
   assert(log.commit <= log.lastIndex, 'commit never passes the end of the log');

@@ -37,9 +37,8 @@ export class Log {
 
   /** At start: the state machine has the entries through `index` already. Only what is committed is ever applied. */
   resumeAt(index: Index): void {
-    assert(index <= this.lastIndex, 'what was applied is in the log');
-    if (index <= this.applied) return;
-    this.commit = index;
+    assert(index >= this.base.index && index <= this.lastIndex, 'what was applied is in the log');
+    this.commit = Math.max(this.commit, index);
     this.applied = index;
   }
 
@@ -66,6 +65,11 @@ export class Log {
   termAt(index: Index): Term | undefined {
     if (index === this.base.index) return this.base.term;
     return this.entries[index - this.base.index - 1]?.term;
+  }
+
+  /** Log time of the entry at `index`, or of the base, in ms. */
+  timeMsAt(index: Index): number {
+    return index === this.base.index ? this.base.timeMs : this.entryAt(index).timeMs;
   }
 
   entryAt(index: Index): Entry {
@@ -151,8 +155,8 @@ export class Log {
     this.bytes = 0;
     this.epoch += 1;
     this.persistedIndex = Math.min(this.persistedIndex, this.commit);
-    this.commit = base.index;
-    this.applied = base.index;
+    this.commit = this.baseIndex;
+    this.applied = this.baseIndex;
   }
 
   get logBase(): LogBase {

@@ -3,6 +3,7 @@ import type { SnapshotTakenInput } from './input.ts';
 import type { Output } from './output.ts';
 import { ProgressState } from './progress.ts';
 import { leaderStateOf } from './replication.ts';
+import { becomeFollower } from './roles.ts';
 import type { RaftState } from './state.ts';
 import { type Index, type NodeId, Role, type SnapshotPoint } from './types.ts';
 
@@ -36,6 +37,10 @@ function pinnedIndex(raft: RaftState): Index {
 export function onSnapshotInstalled(raft: RaftState, point: SnapshotPoint, nowMs: number, output: Output): void {
   const { log } = raft;
   assert(point.index > log.applied, 'a snapshot that is behind is not installed');
+  // It came on a connection of its own, perhaps before any message of the term it ends in.
+  if (point.term > raft.term) {
+    becomeFollower(raft, { term: point.term, leaderId: null, reason: 'a later term was seen' }, nowMs, output);
+  }
   if (log.termAt(point.index) === point.term) {
     log.applied = point.index;
     if (point.index > log.commit) {

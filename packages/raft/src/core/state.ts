@@ -175,7 +175,7 @@ export interface RaftStart {
    * is committed and applied. Absent: nothing.
    */
   readonly snapshot?: SnapshotPoint;
-  /** Through here the state machine has the entries from a store of its own, perhaps beyond the snapshot: they are committed. */
+  /** Through here the state machine has the entries from a store of its own, behind the snapshot or beyond: they are committed. */
   readonly applied?: Index;
   /** Without a snapshot: who is in the group before an entry says so. Absent: nobody. */
   readonly configuration?: Configuration;

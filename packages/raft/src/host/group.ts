@@ -3,9 +3,10 @@ import { Ring } from '../base/ring.ts';
 import { type Input, InputKind, type LeaseDoubtInput, type Proposal } from '../core/input.ts';
 import { MessageKind } from '../core/message.ts';
 import { type Accepted, Output, type Refused } from '../core/output.ts';
+import { entryOverheadBytes } from '../core/log.ts';
 import { step } from '../core/raft.ts';
 import type { RaftState } from '../core/state.ts';
-import { type Entry, EntryKind, type GroupId, type Index, Role, type Term } from '../core/types.ts';
+import { type Entry, EntryKind, type GroupId, type Index, Role, type SnapshotPoint, type Term } from '../core/types.ts';
 import { Metric } from '../observe/metrics.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -43,6 +44,8 @@ export class Group {
   readonly transfers: Set<(succeeded: boolean) => void> = new Set();
   /** Why the group stopped on this host, or null. */
   halted: NoriError | null = null;
+  /** Bytes of entries applied since the last snapshot, what was applied at start included. */
+  bytesSinceSnapshot = 0;
   private readonly limits: GroupLimits;
   private readonly meter: Meter | null;
   private readonly nowMs: () => number;
@@ -259,10 +262,27 @@ export class Group {
     step(this.raft, { kind: InputKind.applied, index: through }, this.nowMs(), this.output);
     for (let index = from; index <= through; index += 1) {
       const entry = log.entryAt(index);
+      this.bytesSinceSnapshot += entry.payload.length + entryOverheadBytes;
       if (entry.kind === EntryKind.clock) this.clockProposed = false;
       if (entry.kind !== EntryKind.command) continue;
       for (const subscription of this.subscriptions) subscription.offer(index, entry.payload);
     }
+  }
+
+  /** The state machine holds a snapshot of another node, which took the place of commands that nobody here applied. */
+  onRestored(point: SnapshotPoint): void {
+    const overtaken = new NoriError('OUTCOME_UNKNOWN', {
+      message: `a snapshot through ${point.index} took the place of the command`,
+    });
+    this.waiting.overtaken(point.index, overtaken);
+    const gap = new NoriError('APPLIED_GAP', {
+      message: `a snapshot took the place of commands through ${point.index}`,
+    });
+    for (const subscription of this.subscriptions) subscription.end(gap);
+    this.subscriptions.clear();
+    step(this.raft, { kind: InputKind.snapshotInstalled, point }, this.nowMs(), this.output);
+    this.bytesSinceSnapshot = 0;
+    this.applier.busy = false;
   }
 
   /** Ends the waits whose time is over. */

@@ -7,7 +7,6 @@ import {
   EntryKind,
   entry,
   type GroupId,
-  type Index,
   type Life,
   type Member,
   type Term,
@@ -20,6 +19,8 @@ import type { CreateGroup } from './api.ts';
 import { Group } from './group.ts';
 import { type HostOptions, membersOf } from './options.ts';
 import { resumeIndex } from './resume.ts';
+import type { StartOfGroup } from './snapshot-recovery.ts';
+import type { Snapshots } from './snapshots.ts';
 import type { Turn } from './turn.ts';
 
 const foundingTerm: Term = 1;
@@ -34,6 +35,7 @@ export interface GroupsParts {
   readonly turn: Turn;
   /** What the log held at start; kept up to date with what is founded and destroyed since. */
   readonly recovered: Map<GroupId, RecoveredGroup>;
+  snapshots(): Snapshots;
   /** @throws NoriError CLOSED or DISK_FAILED. */
   assertRunning(): void;
 }
@@ -76,12 +78,33 @@ export class Groups {
       });
     }
     const members = create.members === undefined ? options.members : this.foundersOf(create.members);
-    const start = onDisk ?? (await this.found(id, foundingConfiguration(members)));
-    const group = this.makeGroup(start, stateMachine, resumeIndex(start, stateMachine.durablePosition?.() ?? null));
+    const start = await this.startOf(id, onDisk, members, stateMachine);
+    const group = this.makeGroup(start, stateMachine);
     // From here on the group has the entries; what is kept is that its id is taken.
     recovered.set(id, { ...start, entries: [] });
     this.open.set(id, group);
     turn.add(group);
+  }
+
+  /** Its id is taken while its state is read: until it is complete the group hears nothing. */
+  private async startOf(
+    id: GroupId,
+    onDisk: RecoveredGroup | undefined,
+    members: readonly Member[],
+    stateMachine: StateMachine,
+  ): Promise<StartOfGroup> {
+    if (onDisk === undefined) {
+      const founded = await this.found(id, foundingConfiguration(members));
+      return { ...founded, snapshot: null, applied: resumeIndex(founded, stateMachine.durablePosition?.() ?? null) };
+    }
+    this.founding.add(id);
+    try {
+      const start = await this.parts.snapshots().recover(onDisk, stateMachine);
+      this.parts.assertRunning();
+      return start;
+    } finally {
+      this.founding.delete(id);
+    }
   }
 
   private foundersOf(record: Readonly<Record<string, string>>): readonly Member[] {
@@ -109,6 +132,7 @@ export class Groups {
     const known = recovered.get(id);
     if (known !== undefined) recovered.set(id, { ...known, entries: [], destroyed: true });
     await this.flushed();
+    await this.parts.snapshots().destroy(id);
   }
 
   /** Resolves when everything staged in the log so far is durable. */
@@ -133,10 +157,17 @@ export class Groups {
       this.founding.delete(id);
     }
     this.parts.assertRunning();
-    return { group: id, hardState, entries: [first], base: { index: 0, term: 0, timeMs: 0 }, destroyed: false };
+    return {
+      group: id,
+      hardState,
+      entries: [first],
+      base: { index: 0, term: 0, timeMs: 0 },
+      destroyed: false,
+      wholeFrom: 0,
+    };
   }
 
-  private makeGroup(start: RecoveredGroup, stateMachine: StateMachine, applied: Index): Group {
+  private makeGroup(start: StartOfGroup, stateMachine: StateMachine): Group {
     const { options, life, clock, random, turn } = this.parts;
     const raft = new RaftState({
       id: options.id,
@@ -147,7 +178,8 @@ export class Groups {
       hardState: start.hardState,
       base: start.base,
       entries: start.entries,
-      applied,
+      applied: start.applied,
+      ...(start.snapshot === null ? {} : { snapshot: start.snapshot }),
     });
     return new Group({
       id: start.group,

@@ -25,6 +25,7 @@ import { Groups } from './groups.ts';
 import { Narrator } from './narrator.ts';
 import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
+import { Snapshots } from './snapshots.ts';
 import { groupStatus, hostStatus } from './status.ts';
 import { Subscription } from './subscription.ts';
 import { Turn } from './turn.ts';
@@ -46,6 +47,7 @@ export class Host {
   private readonly narrator: Narrator;
   private readonly turn: Turn;
   private readonly groups: Groups;
+  private readonly snapshots: Snapshots;
   private readonly calls: Calls;
   private readonly client: Client;
   private readonly peerTable: Peers;
@@ -85,7 +87,10 @@ export class Host {
       leaseMs: options.raft.leaseMs,
       stallTimeoutMs: options.stallTimeoutMs,
       onDiskFailed: (error) => this.fail(error),
-      onSweep: (nowMs) => this.calls.expire(nowMs),
+      onSweep: (nowMs) => {
+        this.calls.expire(nowMs);
+        this.snapshots.sweep();
+      },
     });
     const { turn } = this;
     this.groups = new Groups({
@@ -96,9 +101,23 @@ export class Host {
       wal,
       turn,
       recovered,
+      snapshots: () => this.snapshots,
       assertRunning: () => this.assertRunning(),
     });
     const groups = this.groups.open;
+    this.snapshots = new Snapshots({
+      options,
+      disk: ports.disk,
+      clock,
+      random,
+      wal,
+      transport,
+      turn,
+      narrator,
+      groups,
+      fail: (error) => this.fail(error),
+    });
+    turn.snapshots = this.snapshots;
     this.calls = new Calls({
       options,
       clock,
@@ -160,6 +179,9 @@ export class Host {
         },
         onRequest: (peer, request) => this.calls.onRequest(peer, request),
         onReply: (peer, reply) => this.calls.onReply(peer, reply),
+        onTransfer: (peer, item) => this.snapshots.onTransfer(peer, item),
+        onBulkUp: (peer) => this.snapshots.onBulkUp(peer),
+        onBulkDown: (peer) => this.snapshots.onBulkDown(peer),
         onBatchEnd: () => undefined,
         onPeerUp: (peer, returned) => this.peerTable.onPeerUp(peer, returned),
         onPeerDown: (peer, why) => this.peerTable.onPeerDown(peer, why),
@@ -302,6 +324,34 @@ export class Host {
     });
   }
 
+  /**
+   * Takes a snapshot of a group on this node, while it goes on, and gives up the log in front of it. Resolves with the
+   * index it covers: everything applied here before the call.
+   *
+   * @throws NoriError GROUP_UNKNOWN, APPLY_FAILED, SNAPSHOT_FAILED, CLOSED.
+   */
+  async triggerSnapshot(groupId: GroupId): Promise<Index> {
+    this.assertRunning();
+    const group = this.groups.known(groupId);
+    if (group.halted !== null) throw group.halted;
+    return this.snapshots.trigger(group);
+  }
+
+  /**
+   * Replaces the state of a group by an image that its kind of state machine gave (`StateMachine.snapshot`), say a backup.
+   * Only where this node is the whole group; members that are added later get the new state. Resolves once it is
+   * durable. While the image is restored the group stands still. If it cannot be restored the group halts on this
+   * node, and a restart goes on with the old state.
+   *
+   * @throws NoriError GROUP_UNKNOWN, UNSUPPORTED, OVERLOADED, SNAPSHOT_FAILED, APPLY_FAILED, CLOSED.
+   */
+  async installSnapshot(groupId: GroupId, image: AsyncIterable<Uint8Array>): Promise<Index> {
+    this.assertRunning();
+    const group = this.groups.known(groupId);
+    if (group.halted !== null) throw group.halted;
+    return this.snapshots.install(group, image);
+  }
+
   /** The core of a group that is open here and not halted, for those who check it: to look at, never to change. */
   raftState(group: GroupId): RaftState | null {
     const open = this.groups.open.get(group);
@@ -413,6 +463,7 @@ export class Host {
   /** The directory stays locked while something may still be written to it. */
   private async release(): Promise<void> {
     await this.transport.close();
+    await this.snapshots.close();
     await this.wal.close();
     await this.directory.close();
   }

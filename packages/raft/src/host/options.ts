@@ -1,3 +1,4 @@
+import { chunkBytesMax } from '../codec/snapshot.ts';
 import { NoriError } from '../base/errors.ts';
 import { defaultRaftOptions, type RaftOptions } from '../core/state.ts';
 import { isNodeId, type Member, type NodeId } from '../core/types.ts';
@@ -70,6 +71,18 @@ export interface HostConfig {
   readonly applyBytesPerTurnMax?: number;
   /** Size of a log segment. Default 16 MiB. */
   readonly segmentBytes?: number;
+  /** A group takes a snapshot when it has applied so many bytes of commands since its last. Default 256 MiB. */
+  readonly snapshotLogBytes?: number;
+  /** ... or more than so many entries. Default 1,000,000. */
+  readonly snapshotEntries?: number;
+  /** Entries kept in the log before a snapshot, for followers that are a little behind. Default 10,000; 0 keeps none. */
+  readonly snapshotTailEntries?: number;
+  /** Pieces in which snapshots are written and sent; memory for a transfer is 16 of them. Default 256 KiB. */
+  readonly snapshotChunkBytes?: number;
+  /** What snapshots on their way to other nodes may take of the network, in bytes per second. Default 128 MiB. */
+  readonly snapshotBytesPerSecond?: number;
+  /** Above this the log moves the entries of groups that hold back its oldest segment. Default 1 GiB. */
+  readonly walBytesMax?: number;
   readonly meter?: Meter | null;
   readonly observer?: Observer | null;
   readonly logger?: Logger | null;
@@ -92,6 +105,12 @@ export interface HostOptions {
   readonly inputsPerTurnMax: number;
   readonly applyBytesPerTurnMax: number;
   readonly segmentBytes: number;
+  readonly snapshotLogBytes: number;
+  readonly snapshotEntries: number;
+  readonly snapshotTailEntries: number;
+  readonly snapshotChunkBytes: number;
+  readonly snapshotBytesPerSecond: number;
+  readonly walBytesMax: number;
   readonly meter: Meter | null;
   readonly observer: Observer | null;
   readonly logger: Logger | null;
@@ -117,6 +136,12 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
   inputsPerTurnMax: true,
   applyBytesPerTurnMax: true,
   segmentBytes: true,
+  snapshotLogBytes: true,
+  snapshotEntries: true,
+  snapshotTailEntries: true,
+  snapshotChunkBytes: true,
+  snapshotBytesPerSecond: true,
+  walBytesMax: true,
   meter: true,
   observer: true,
   logger: true,
@@ -151,6 +176,12 @@ export function hostOptions(config: HostConfig): HostOptions {
     inputsPerTurnMax: positive('inputsPerTurnMax', config.inputsPerTurnMax ?? 1024),
     applyBytesPerTurnMax: positive('applyBytesPerTurnMax', config.applyBytesPerTurnMax ?? 4 << 20),
     segmentBytes: checkedSegmentBytes(config.segmentBytes ?? 16 << 20),
+    snapshotLogBytes: positive('snapshotLogBytes', config.snapshotLogBytes ?? 256 << 20),
+    snapshotEntries: positive('snapshotEntries', config.snapshotEntries ?? 1_000_000),
+    snapshotTailEntries: notNegative('snapshotTailEntries', config.snapshotTailEntries ?? 10_000),
+    snapshotChunkBytes: atMost('snapshotChunkBytes', config.snapshotChunkBytes ?? 256 << 10, chunkBytesMax),
+    snapshotBytesPerSecond: positive('snapshotBytesPerSecond', config.snapshotBytesPerSecond ?? 128 << 20),
+    walBytesMax: positive('walBytesMax', config.walBytesMax ?? 1 << 30),
     meter: withMethods('meter', config.meter ?? null, ['count', 'gauge', 'observe']),
     observer: withMethods('observer', config.observer ?? null, ['onEvent']),
     logger: withMethods('logger', config.logger ?? null, ['debug', 'info', 'warn', 'error']),
@@ -271,6 +302,10 @@ function withMethods<T extends object>(
 function atMost(field: string, value: number, most: number): number {
   if (positive(field, value) > most) throw invalid(field, `must not be above ${most}, not ${value}`);
   return value;
+}
+
+function notNegative(field: string, value: number): number {
+  return value === 0 ? 0 : positive(field, value);
 }
 
 function positive(field: string, value: number): number {

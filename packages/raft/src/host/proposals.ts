@@ -59,6 +59,11 @@ export class WaitingProposals {
     });
   }
 
+  /** Everything through `index` was applied elsewhere: what became of these nobody here knows. */
+  overtaken(index: Index, error: NoriError): void {
+    this.settle((at) => (at <= index ? error : null));
+  }
+
   /** Ends the wait of those whose time is over. Their entries may still be committed. */
   expire(nowMs: number): void {
     this.settle((at, waiting) => (waiting.deadlineMs <= nowMs ? commitTimeout(at) : null));

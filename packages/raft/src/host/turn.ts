@@ -2,6 +2,7 @@ import { NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
 import { InputKind, type LeaseDoubtInput, type PersistedInput } from '../core/input.ts';
 import { entryOverheadBytes } from '../core/log.ts';
+import type { SnapshotWanted } from '../core/output.ts';
 import type { Message } from '../core/message.ts';
 import { Role } from '../core/types.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
@@ -19,6 +20,14 @@ interface AwaitsDisk {
   readonly messages: readonly Message[];
 }
 
+/** Takes snapshots, sends them and takes them over, in the background. */
+export interface SnapshotKeeper {
+  /** Followers of the group need one. */
+  wanted(group: Group, wanted: readonly SnapshotWanted[]): void;
+  /** The group has had its turn. */
+  afterTurn(group: Group): void;
+}
+
 const sweepMs = 50;
 
 /**
@@ -28,6 +37,8 @@ const sweepMs = 50;
 export class Turn {
   /** Set while no group may act yet: a new cluster that has not met all its founders. */
   held = false;
+  /** Set before the first group comes. */
+  snapshots: SnapshotKeeper | null = null;
   private readonly clock: Clock;
   private readonly wal: Wal;
   private readonly transport: Transport;
@@ -200,6 +211,8 @@ export class Turn {
       this.guard(group, () => group.apply((error) => this.resume(group, error)));
       // Its slot may be another's by now.
       if (group.halted !== null) continue;
+      this.guard(group, () => this.snapshots?.afterTurn(group));
+      if (group.halted !== null) continue;
       this.deadlines.set(group.slot, group.deadlineMs(nowMs, wallMs, !this.wal.full));
       if (group.busy) this.enlist(group);
     }
@@ -218,8 +231,13 @@ export class Turn {
     for (const note of output.notes) this.narrator.note(group.id, note);
     for (const message of output.messages) this.transport.send(message.to, group.id, message);
     if (output.hardState !== null) this.wal.setHardState(group.id, output.hardState);
+    if (output.base !== null) {
+      if (output.baseReset) this.wal.reset(group.id, output.base);
+      else this.wal.compact(group.id, output.base);
+    }
     if (output.persistFrom > 0) this.wal.append(group.id, raft.log.range(output.persistFrom, raft.log.lastIndex));
-    if (output.receipt !== null || output.messagesAfterPersist.length > 0) {
+    if (output.snapshotsWanted.length > 0) this.snapshots?.wanted(group, output.snapshotsWanted);
+    if (output.receipt !== null || output.base !== null || output.messagesAfterPersist.length > 0) {
       awaiting.push({ group, receipt: output.receipt, messages: [...output.messagesAfterPersist] });
     }
     group.settle();

@@ -4,7 +4,7 @@ import { identity, numbered, TransportNode, type NodeOptions } from '../../test/
 import { NoriError } from '../base/errors.ts';
 import { ByteWriter } from '../codec/bytes.ts';
 import { beginFrame, endFrame, FrameReader, FrameType } from '../codec/frame.ts';
-import { type Hello, readRefusal, writeHello } from '../codec/handshake.ts';
+import { Channel, type Hello, readRefusal, writeHello } from '../codec/handshake.ts';
 import { nodeId } from '../core/types.ts';
 import { nodeClock } from './clock.ts';
 import { formatAddress, nodeNetwork, parseAddress } from './network.ts';
@@ -62,6 +62,7 @@ function hello(change: Partial<Hello> = {}): Uint8Array {
     expectedId: n2,
     identity: identity(1),
     vouched: [],
+    channel: Channel.main,
     ...change,
   });
   endFrame(writer, frame);

@@ -22,6 +22,7 @@ export interface ReplicatedLog {
   isLeader(): boolean;
   leader(): string | null;
   subscribeApplied(): AppliedCommandSource;
+  installSnapshot(image: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 /** One group with a host of its own. For many groups, use RaftHost. */
@@ -90,6 +91,16 @@ export class RaftNode implements ReplicatedLog {
   /** Why it cannot elect, commit or read right now, a sentence each; empty when nothing is in the way. */
   explain(): string[] {
     return this.host.explain(onlyGroup);
+  }
+
+  /** Replaces the state by an image from outside. Throws what RaftHost.installSnapshot throws. */
+  async installSnapshot(image: AsyncIterable<Uint8Array>): Promise<void> {
+    await this.host.installSnapshot(onlyGroup, image);
+  }
+
+  /** Takes a snapshot of this node's state now. Throws what RaftHost.triggerSnapshot throws. */
+  triggerSnapshot(): Promise<number> {
+    return this.host.triggerSnapshot(onlyGroup);
   }
 
   status(): GroupStatus {

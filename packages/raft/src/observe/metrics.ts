@@ -26,6 +26,14 @@ export const Metric = {
   elections: 'raft_elections_total',
   /** Gauge: 0 follower, 1 candidate, 2 leader. */
   role: 'raft_role',
+  /** Histogram: from the start of a snapshot to its durable file. */
+  snapshotMs: 'raft_snapshot_ms',
+  /** Counter: bytes of snapshot files written, taken here or received. */
+  snapshotBytes: 'raft_snapshot_bytes_total',
+  /** Counter: snapshots taken over from other nodes. */
+  snapshotsInstalled: 'raft_snapshots_installed_total',
+  /** Counter: bytes of snapshots sent to other nodes. */
+  snapshotSentBytes: 'raft_snapshot_sent_bytes_total',
   /** Gauge: the term. */
   term: 'raft_term',
 } as const;
@@ -68,6 +76,10 @@ export const metricFacts: Readonly<Record<Metric, MetricFacts>> = {
   raft_barrier_ms: { kind: 'histogram', help: 'Milliseconds a new leader waits for leases of earlier ones' },
   raft_limbo_entries: { kind: 'histogram', help: 'Commands a new leader found and an earlier one may have committed' },
   raft_elections_total: { kind: 'counter', help: 'Elections this node stood in' },
+  raft_snapshot_ms: { kind: 'histogram', help: 'Milliseconds from the start of a snapshot to its durable file' },
+  raft_snapshot_bytes_total: { kind: 'counter', help: 'Bytes of snapshot files written, taken here or received' },
+  raft_snapshots_installed_total: { kind: 'counter', help: 'Snapshots taken over from other nodes' },
+  raft_snapshot_sent_bytes_total: { kind: 'counter', help: 'Bytes of snapshots sent to other nodes' },
   raft_role: { kind: 'gauge', help: 'Role of this node: 0 follower, 1 candidate, 2 leader' },
   raft_term: { kind: 'gauge', help: 'Term of the group on this node' },
 };

@@ -1,4 +1,4 @@
-import type { GroupId, NodeId, Term } from '../core/types.ts';
+import type { GroupId, Index, NodeId, Term } from '../core/types.ts';
 
 /** Where measurements go. A host without one does not take them. Names are in observe/metrics.ts. */
 export interface Meter {
@@ -14,6 +14,25 @@ export type RaftEvent =
   | { readonly type: 'LeaderElected'; readonly group: GroupId; readonly term: Term; readonly node: NodeId }
   | { readonly type: 'StepDown'; readonly group: GroupId; readonly term: Term; readonly reason: string };
 
+/** A snapshot is taken of this node's state, or taken over from another node. */
+export type ShardEvent =
+  | { readonly type: 'SnapshotStart'; readonly group: GroupId; readonly index: Index; readonly from: NodeId | null }
+  | {
+      readonly type: 'SnapshotDone';
+      readonly group: GroupId;
+      readonly index: Index;
+      readonly from: NodeId | null;
+      /** Of the file. */
+      readonly bytes: number;
+    }
+  | {
+      readonly type: 'SnapshotFailed';
+      readonly group: GroupId;
+      readonly index: Index;
+      readonly from: NodeId | null;
+      readonly message: string;
+    };
+
 export type PeerEvent =
   | { readonly type: 'PeerConnected'; readonly peer: NodeId }
   | { readonly type: 'PeerLost'; readonly peer: NodeId; readonly code: string }
@@ -28,6 +47,7 @@ export type StorageEvent =
 
 export type VizEvent =
   | { readonly scope: 'Raft'; readonly event: RaftEvent }
+  | { readonly scope: 'Shard'; readonly event: ShardEvent }
   | { readonly scope: 'Peer'; readonly event: PeerEvent }
   | { readonly scope: 'Storage'; readonly event: StorageEvent };
 

@@ -56,6 +56,8 @@ export interface Checker {
       readonly results: readonly Uint8Array[];
     },
   ): void;
+  /** A replica's state begins to be replaced by a snapshot. */
+  onRestore?(world: SimWorld, machine: Machine, group: GroupId): void;
   onInvoke?(world: SimWorld, operation: ClientOperation): void;
   /** A write was acknowledged. */
   onAck?(world: SimWorld, operation: ClientOperation): void;

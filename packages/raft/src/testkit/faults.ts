@@ -44,6 +44,7 @@ export const faultKinds = [
   'misdirectedWrite',
   'staleSector',
   'zeroedSector',
+  'snapshot',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -101,6 +102,7 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   misdirectedWrite: { rate: 0.7, forMsMax: 3000 },
   staleSector: { rate: 0.7, forMsMax: 3000 },
   zeroedSector: { rate: 0.7, forMsMax: 1000 },
+  snapshot: { rate: 4, forMsMax: 1 },
 };
 
 /** Every kind in half of all seeds, each with a rate around its usual one. */

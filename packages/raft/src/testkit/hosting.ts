@@ -7,6 +7,7 @@ import type { WorldParts } from './checker.ts';
 import { type Machine, Process } from './machine.ts';
 import type { SimNetwork } from './network.ts';
 import { seededRandom } from './random.ts';
+import { SnapshotSights } from './snapshot-sights.ts';
 import { Kind } from './timeline.ts';
 import { Violation } from './violation.ts';
 import { WatchedMachine } from './watched-machine.ts';
@@ -14,7 +15,12 @@ import { WatchedMachine } from './watched-machine.ts';
 const dataDirectory = 'disk/data';
 const port = 7000;
 /** What a host may say of a disk whose bits were flipped or which was wiped. */
-const damageCodes: ReadonlySet<string> = new Set(['WAL_DAMAGED', 'FORMAT_TOO_NEW', 'DATA_DIR_FOREIGN']);
+const damageCodes: ReadonlySet<string> = new Set([
+  'WAL_DAMAGED',
+  'SNAPSHOT_DAMAGED',
+  'FORMAT_TOO_NEW',
+  'DATA_DIR_FOREIGN',
+]);
 
 export interface HostingParts {
   readonly network: SimNetwork;
@@ -27,11 +33,13 @@ export interface HostingParts {
 export class Hosting {
   private readonly world: WorldParts;
   private readonly parts: HostingParts;
+  private readonly snapshots: SnapshotSights;
   private readonly config: Omit<HostConfig, 'id'>;
 
   constructor(world: WorldParts, parts: HostingParts) {
     this.world = world;
     this.parts = parts;
+    this.snapshots = new SnapshotSights((sight) => world.saw(sight));
     this.config = {
       members: Object.fromEntries(world.machines.map(({ id }) => [id, `${id}:${port}`])),
       directory: dataDirectory,
@@ -113,6 +121,21 @@ export class Hosting {
     });
   }
 
+  snapshot(machine: Machine, group: GroupId): void {
+    const { process } = machine;
+    const { world } = this;
+    if (process?.host == null || process.state !== 'up') return;
+    const { host } = process;
+    world.timeline.inOrder(world.nowMs, process, () => {
+      if (process.state !== 'up') return;
+      world.timeline.promisesTouched = true;
+      host.triggerSnapshot(group).then(
+        () => world.saw('snapshot on demand'),
+        () => world.saw('snapshot on demand failed'),
+      );
+    });
+  }
+
   private async open(process: Process): Promise<void> {
     const { world } = this;
     const { machine } = process;
@@ -156,6 +179,12 @@ export class Hosting {
           for (const checker of world.checkers) checker.onApply?.(world, machine, batch);
         });
       },
+      onRestore: () => {
+        world.timeline.promisesTouched = true;
+        world.check(() => {
+          for (const checker of world.checkers) checker.onRestore?.(world, machine, group);
+        });
+      },
       onPromise: () => {
         world.timeline.promisesTouched = true;
       },
@@ -170,6 +199,7 @@ export class Hosting {
     timeline.hash.text(seen.event.type);
     timeline.tell(machine.id, seen.event.type, seen.event);
     world.saw(sightOf(seen));
+    if (seen.scope === 'Shard') this.snapshots.onEvent(machine, seen.event);
     if (seen.scope === 'Storage' && seen.event.type === 'GroupHalted') {
       world.fail(new Violation('NoGroupHalts', `${machine.id}: ${seen.event.message}`));
     }

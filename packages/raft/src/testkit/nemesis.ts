@@ -178,6 +178,7 @@ const acts: Record<FaultKind, Act> = {
       const leader = world.leader(group);
       if (leader !== null) world.transfer(leader, group);
     }),
+  snapshot: (world, prng) => once(() => world.snapshot(victim(world, prng), pick(prng, world.groups))),
 };
 
 function standStill(world: World, machines: readonly Machine[], suspended: boolean): Undo {

@@ -27,15 +27,22 @@ export class RegisterMachine implements StateMachine {
     return encode(this.registers.get(query[0] as number));
   }
 
-  async *snapshot(): AsyncIterable<Uint8Array> {
-    const registers = [...this.registers].map(([key, { value, version }]) => [key, { value, version }] as const);
-    for (const [key, register] of registers) yield new Uint8Array([key, ...encode(register)]);
+  /** The same bytes for the same state, whatever led to it. */
+  snapshot(): AsyncIterable<Uint8Array> {
+    const keys = [...this.registers.keys()].sort((one, other) => one - other);
+    return inPieces(keys.map((key) => new Uint8Array([key, ...encode(this.registers.get(key))])));
   }
 
   async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
+    const bytes: number[] = [];
+    for await (const piece of image) bytes.push(...piece);
+    const view = new DataView(new Uint8Array(bytes).buffer);
     const registers = new Map<number, Register>();
-    for await (const chunk of image) {
-      registers.set(chunk[0] as number, { value: u32At(chunk, 1), version: u32At(chunk, 5) });
+    for (let at = 0; at < bytes.length; at += 1 + stateBytes) {
+      registers.set(view.getUint8(at), {
+        value: view.getUint32(at + 1, true),
+        version: view.getUint32(at + 5, true),
+      });
     }
     this.registers = registers;
   }
@@ -114,4 +121,9 @@ function encode(register: Register | undefined): Uint8Array {
   setU32At(bytes, 0, register.value);
   setU32At(bytes, 4, register.version);
   return bytes;
+}
+
+// oxlint-disable-next-line typescript/require-await
+async function* inPieces(pieces: readonly Uint8Array[]): AsyncIterable<Uint8Array> {
+  yield* pieces;
 }

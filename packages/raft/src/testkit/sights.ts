@@ -53,6 +53,11 @@ export const campaignSights: readonly string[] = [
   'sync of more than 400 ms',
   'sync that hung',
   'acknowledged entry found on a majority of disks',
+  'log compacted',
+  'follower behind compaction',
+  'log replaced by a snapshot',
+  'replica went on from a snapshot',
+  'snapshot on demand',
 ];
 
 /** What only longer campaigns must have seen too. */
@@ -68,6 +73,7 @@ export const longCampaignSights: readonly string[] = [
   'PeerRefused: DISK_REPLACED',
   'DiskFull',
   'DiskRoom',
+  'snapshot install interrupted then completed',
 ];
 
 /** What must happen once the simulator can do it: a sight, and the feature it waits for. */

@@ -65,6 +65,7 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const clients = options.clients ?? drawClients(new Prng(seed ^ 0x636c_6965));
   const world = new World({
     ...options,
+    host: { ...drawSnapshots(new Prng(seed ^ 0x736e_6170)), ...options.host },
     clients,
     groups,
     workload,
@@ -107,6 +108,17 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     sights: world.sights,
     schedule,
     trace: world.timeline.trace,
+  };
+}
+
+/** Often enough that they meet everything else, in pieces small enough that a transfer has many of them. */
+function drawSnapshots(prng: Prng): Partial<HostConfig> {
+  return {
+    snapshotEntries: pick(prng, [1_000_000, 200, 60, 20]),
+    snapshotTailEntries: pick(prng, [0, 0, 5, 50]),
+    snapshotChunkBytes: pick(prng, [8, 16, 1024]),
+    snapshotBytesPerSecond: pick(prng, [200, 2_000, 1_000_000]),
+    walBytesMax: pick(prng, [1 << 30, 300 << 10]),
   };
 }
 

@@ -5,6 +5,8 @@ import { payloadOf } from './operation.ts';
 export interface ApplyWatcher {
   /** A batch went in; `results` is null while it is still inside. */
   onApply(entries: readonly AppliedEntry[], results: readonly Uint8Array[]): void;
+  /** The state begins to be replaced by a snapshot's. */
+  onRestore(): void;
   onPromise(): void;
 }
 
@@ -40,6 +42,7 @@ export class WatchedMachine implements StateMachine {
   }
 
   restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+    this.watcher.onRestore();
     return this.inner.restore(image, at);
   }
 

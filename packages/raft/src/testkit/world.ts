@@ -189,6 +189,10 @@ export class World implements WorldParts {
     this.hosting.transfer(machine, group);
   }
 
+  snapshot(machine: Machine, group: GroupId): void {
+    this.hosting.snapshot(machine, group);
+  }
+
   /** The machine runs nothing until `resume`; suspended, its monotonic clock stands still too. */
   pause(machine: Machine, options: { readonly suspended: boolean }): void {
     if (machine.paused) return;

@@ -1,6 +1,7 @@
 import type { NoriError } from '../base/errors.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+import type { TransferItem } from '../codec/snapshot-transfer.ts';
 import type { Message } from '../core/message.ts';
 import type { GroupId, Life, NodeId } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -62,6 +63,12 @@ export interface TransportEvents {
   onMessage(peer: NodeId, group: GroupId, message: Message, life: Life): void;
   onRequest(peer: NodeId, request: ForwardRequest): void;
   onReply(peer: NodeId, reply: ForwardReply): void;
+  /** A part of a snapshot, or an acknowledgement of one. */
+  onTransfer(peer: NodeId, item: TransferItem): void;
+  /** The connection for snapshots to the peer may be used. */
+  onBulkUp(peer: NodeId): void;
+  /** It is gone, or could not be made. */
+  onBulkDown(peer: NodeId): void;
   /** After the last frame of one received chunk: the host may start a turn. */
   onBatchEnd(): void;
   /** `returned`: it is a later life of the peer than the one that was up before, which therefore has ended. */

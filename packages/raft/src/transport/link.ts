@@ -3,8 +3,9 @@ import { NoriError } from '../base/errors.ts';
 import { type BatchSink, readBatch } from '../codec/batch.ts';
 import { malformed } from '../codec/bytes.ts';
 import { type Frame, FrameReader, FrameType, optionalFlag } from '../codec/frame.ts';
-import { type Hello, readHello, readRefusal, writeHello, writeRefusal } from '../codec/handshake.ts';
+import { Channel, type Hello, readHello, readRefusal, writeHello, writeRefusal } from '../codec/handshake.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+import type { TransferItem } from '../codec/snapshot-transfer.ts';
 import type { Message } from '../core/message.ts';
 import { type GroupId, firstLife, type Life, type NodeId } from '../core/types.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
@@ -29,6 +30,7 @@ export interface LinkOwner {
   onHello(link: Link, hello: Hello): void;
   /** Both sides have welcomed each other; true to go on. */
   onWelcomed(link: Link): boolean;
+  onTransfer(link: Link, item: TransferItem): void;
   onRefusal(link: Link, error: NoriError): void;
   onReject(link: Link, error: NoriError): void;
   onLinkEnd(link: Link, loss: PeerLoss): void;
@@ -43,6 +45,8 @@ export class Link implements ConnectionEvents, BatchSink {
   readonly serial: number;
   readonly inbound: boolean;
   readonly outbox: Outbox;
+  /** What it carries: an inbound link learns it from the Hello. */
+  channel: Channel;
   hello: Hello | null = null;
   up = false;
   closed = false;
@@ -63,10 +67,12 @@ export class Link implements ConnectionEvents, BatchSink {
     owner: LinkOwner,
     serial: number,
     peer: { readonly id: NodeId; readonly counters: TrafficCounters } | null,
+    channel: Channel = Channel.main,
   ) {
     this.owner = owner;
     this.serial = serial;
     this.inbound = peer === null;
+    this.channel = channel;
     this.peerId = peer === null ? null : peer.id;
     this.traffic = peer === null ? null : peer.counters;
     this.outbox = new Outbox(owner.limits);
@@ -189,7 +195,12 @@ export class Link implements ConnectionEvents, BatchSink {
   }
 
   message(group: GroupId, message: Message): void {
+    if (this.channel !== Channel.main) throw malformed('a message out of place');
     if (this.up) this.owner.events.onMessage(this.identified(), group, message, this.life);
+  }
+
+  transfer(item: TransferItem): void {
+    if (this.up) this.owner.onTransfer(this, item);
   }
 
   request(request: ForwardRequest): void {
@@ -218,6 +229,7 @@ export class Link implements ConnectionEvents, BatchSink {
         if (this.hello !== null) throw malformed('a second hello');
         this.hello = readHello(frame.body);
         this.life = lifeOf(this.hello.identity);
+        if (this.inbound) this.channel = this.hello.channel;
         this.owner.onHello(this, this.hello);
         return;
       case FrameType.welcome:

@@ -1,8 +1,9 @@
-import { writeMessageItem, writeReplyItem, writeRequestItem } from '../codec/batch.ts';
+import { writeMessageItem, writeReplyItem, writeRequestItem, writeTransferItem } from '../codec/batch.ts';
 import { ByteWriter } from '../codec/bytes.ts';
 import { beginFrame, endFrame, FrameType } from '../codec/frame.ts';
 import { messageBytes } from '../codec/message.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+import type { TransferItem } from '../codec/snapshot-transfer.ts';
 import type { Message } from '../core/message.ts';
 import type { GroupId } from '../core/types.ts';
 
@@ -54,6 +55,11 @@ export class Outbox {
     this.openBatch();
     writeReplyItem(this.writer, reply);
     return true;
+  }
+
+  transfer(item: TransferItem): void {
+    this.openBatch();
+    writeTransferItem(this.writer, item);
   }
 
   /** A frame that is not a batch, with a body of its own writing. */

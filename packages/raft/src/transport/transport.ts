@@ -1,8 +1,10 @@
 import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
+import { malformed } from '../codec/bytes.ts';
 import { controlFrameBytesMax } from '../codec/frame.ts';
 import {
   attributesMax,
+  Channel,
   clusterIdBytes,
   diskIdBytes,
   type Hello,
@@ -13,12 +15,14 @@ import {
   vouchedMax,
 } from '../codec/handshake.ts';
 import type { ForwardReply, ForwardRequest } from '../codec/request.ts';
+import type { TransferItem } from '../codec/snapshot-transfer.ts';
 import type { Message } from '../core/message.ts';
 import type { GroupId, NodeId } from '../core/types.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { ConnectionEvents, Connection, Listener, Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import { lossCodes, type PeerLoss, type PeerStatus, type TransportEvents, type TransportOptions } from './api.ts';
+import { BulkLinks } from './bulk.ts';
 import { trafficCounters, type TransportCounters } from './counters.ts';
 import { judgeIdentity, sameBytes, sameIncarnation } from './identity.ts';
 import { resolveLimits, type TransportLimits } from './limits.ts';
@@ -42,6 +46,8 @@ export class Transport implements PeerOwner {
   readonly counters: TransportCounters = { ...trafficCounters(), rejected: {} };
   readonly totals: TransportCounters = this.counters;
   private readonly options: TransportOptions;
+  /** The connections for snapshots. */
+  readonly bulk: BulkLinks = new BulkLinks();
   private readonly byId = new Map<NodeId, Peer>();
   /** Inbound links whose handshake has not ended, oldest first. */
   private readonly halfOpen = new Set<Link>();
@@ -110,6 +116,7 @@ export class Transport implements PeerOwner {
     const peer = this.byId.get(id);
     if (peer === undefined) return;
     const { link } = peer;
+    this.bulk.drop(id);
     if (link !== null) link.dismiss(this.unknownMember(id), { code: lossCodes.removed, refused: false });
     peer.stop();
     this.byId.delete(id);
@@ -135,6 +142,13 @@ export class Transport implements PeerOwner {
     if (link?.outbox.reply(reply)) return true;
     this.countDrop(to);
     return false;
+  }
+
+  /** Dials the peer for a snapshot, unless that was done. `onBulkUp` or `onBulkDown` follows. */
+  openBulk(to: NodeId): void {
+    const peer = this.byId.get(to);
+    if (peer === undefined || !this.running || this.closed || this.bulk.dialed(to)) return;
+    this.bulk.dialing(to, this.connectTo(peer, Channel.bulk));
   }
 
   /** One write per peer with everything queued for it. */
@@ -169,13 +183,17 @@ export class Transport implements PeerOwner {
   }
 
   dial(peer: Peer): Link {
+    return this.connectTo(peer, Channel.main);
+  }
+
+  private connectTo(peer: Peer, channel: Channel): Link {
     this.serial += 1;
-    const link = new Link(this, this.serial, peer);
+    const link = new Link(this, this.serial, peer, channel);
     link.attach(
       this.network.connect(peer.dialAddress, {
         onOpen: () => {
           link.opened();
-          link.sendHello(this.helloTo(peer.id, this.options.knownPeers()));
+          link.sendHello(this.helloTo(peer.id, this.options.knownPeers(), channel));
         },
         onData: (bytes) => link.onData(bytes),
         onClose: (error, refused) => link.onClose(error, refused),
@@ -191,7 +209,7 @@ export class Transport implements PeerOwner {
       link.fail(error ?? this.unknownMember(hello.nodeId));
       return;
     }
-    if (link.inbound && peer.dials) {
+    if (link.inbound && peer.dials && link.channel === Channel.main) {
       // Of two nodes the one with the smaller id dials; the other one only asks for it.
       peer.knocked(hello.identity);
       link.end({ code: lossCodes.replaced, refused: false });
@@ -199,7 +217,7 @@ export class Transport implements PeerOwner {
     }
     if (link.inbound) {
       link.identify(peer);
-      link.sendHello(this.helloTo(peer.id, this.options.knownPeers()));
+      link.sendHello(this.helloTo(peer.id, this.options.knownPeers(), link.channel));
     }
     this.events.admit(peer.id, hello.identity, hello.vouched).then(
       (refusal) => (refusal === null ? this.admitted(link, peer, hello) : link.fail(refusal)),
@@ -210,6 +228,7 @@ export class Transport implements PeerOwner {
   onWelcomed(link: Link): boolean {
     const peer = link.peer === null ? undefined : this.byId.get(link.peer);
     assert(peer !== undefined && link.hello !== null, 'a welcomed link has a known peer');
+    if (link.channel === Channel.bulk) return this.bulkWelcomed(link, peer.id);
     const newer = peer.link !== null && peer.link.serial > link.serial;
     if (newer || peer.identity === null || !sameIncarnation(peer.identity, link.hello.identity)) {
       link.end({ code: lossCodes.replaced, refused: false });
@@ -223,6 +242,19 @@ export class Transport implements PeerOwner {
     const returned = peer.linkUp(link);
     this.events.onPeerUp(peer.id, returned);
     return !link.closed;
+  }
+
+  private bulkWelcomed(link: Link, peer: NodeId): boolean {
+    this.halfOpen.delete(link);
+    this.bulk.up(link, peer);
+    // It may be used as soon as this has returned.
+    if (!link.inbound) this.clock.soon(() => this.closed || link.closed || this.events.onBulkUp(peer));
+    return !link.closed;
+  }
+
+  onTransfer(link: Link, item: TransferItem): void {
+    if (link.channel !== Channel.bulk || link.peer === null) throw malformed('a part of a snapshot out of place');
+    this.events.onTransfer(link.peer, item);
   }
 
   onRefusal(link: Link, error: NoriError): void {
@@ -248,6 +280,11 @@ export class Transport implements PeerOwner {
 
   onLinkEnd(link: Link, loss: PeerLoss): void {
     this.halfOpen.delete(link);
+    if (link.channel === Channel.bulk && link.peer !== null) {
+      this.bulk.ended(link, link.peer);
+      if (!this.closed && !link.inbound) this.events.onBulkDown(link.peer);
+      return;
+    }
     const peer = link.peer === null ? undefined : this.byId.get(link.peer);
     if (peer !== undefined && !this.closed) peer.linkEnded(link, loss);
   }
@@ -256,6 +293,7 @@ export class Transport implements PeerOwner {
     this.closed = true;
     if (this.watchTimer !== null) this.watchTimer.cancel();
     for (const peer of this.byId.values()) peer.stop();
+    for (const link of this.bulk.links()) link.end({ code: lossCodes.removed, refused: false });
     for (const link of this.halfOpen) link.end({ code: lossCodes.removed, refused: false });
     if (this.listener !== null) await this.listener.close();
   }
@@ -336,8 +374,8 @@ export class Transport implements PeerOwner {
     // When this process itself stood still, what it has not read yet is no silence of the peer.
     const stalled = nowMs - this.watchedMs > 2 * pingMs;
     this.watchedMs = nowMs;
-    for (const { link } of this.byId.values()) {
-      if (link === null) continue;
+    for (const link of [...Array.from(this.byId.values(), (peer) => peer.link), ...this.bulk.links()]) {
+      if (link === null || !link.up) continue;
       if (stalled) link.lastHeardMs = nowMs;
       const silentMs = nowMs - link.lastHeardMs;
       if (silentMs >= pingMs * silentPings) link.end({ code: lossCodes.silent, refused: false });
@@ -346,10 +384,14 @@ export class Transport implements PeerOwner {
     this.watchTimer = this.clock.wakeAt(nowMs + pingMs, () => this.watch());
   }
 
-  private helloTo(expectedId: NodeId, known: Iterable<readonly [NodeId, Uint8Array]>): Hello {
+  private helloTo(
+    expectedId: NodeId,
+    known: Iterable<readonly [NodeId, Uint8Array]>,
+    channel: Channel = Channel.main,
+  ): Hello {
     const { nodeId, clusterId, identity } = this.options.self;
     const vouched = [...known].slice(0, vouchedMax);
-    return { protocolMin, protocolMax, clusterId, nodeId, expectedId, identity, vouched };
+    return { protocolMin, protocolMax, clusterId, nodeId, expectedId, identity, vouched, channel };
   }
 
   private unknownMember(id: NodeId): NoriError {

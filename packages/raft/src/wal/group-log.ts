@@ -21,12 +21,16 @@ export interface GroupLog {
   destroyed: boolean;
   durableBase: Index;
   durableDestroyed: boolean;
+  /** All its entries are in this segment or later ones: a run that begins at the base replaces all before it. */
+  wholeFrom: number;
 }
 
 /** A change that takes hold when its block is written. Fields that do not change are null. */
 export interface Effect {
   readonly group: GroupLog;
   readonly last: Index | null;
+  /** The first index of a run of entries. */
+  readonly first: Index | null;
   readonly base: Base | null;
   readonly hardState: HardState | null;
   readonly destroyed: boolean;
@@ -45,6 +49,7 @@ export function newGroupLog(id: GroupId): GroupLog {
     destroyed: false,
     durableBase: 0,
     durableDestroyed: false,
+    wholeFrom: 0,
   };
 }
 
@@ -62,6 +67,7 @@ export function recoveredGroupLog(recovered: RecoveredGroup): GroupLog {
     destroyed: recovered.destroyed,
     durableBase: recovered.base.index,
     durableDestroyed: recovered.destroyed,
+    wholeFrom: recovered.wholeFrom,
   };
 }
 
@@ -80,7 +86,9 @@ export function applyWritten(effect: Effect, segment: Segment): void {
   if (effect.destroyed) group.destroyed = true;
 }
 
-export function applyDurable(effect: Effect): void {
+export function applyDurable(effect: Effect, segment: Segment): void {
+  const { group, first } = effect;
+  if (first !== null && first <= group.durableBase + 1) group.wholeFrom = segment.sequence;
   if (effect.base !== null) effect.group.durableBase = effect.base.index;
   if (effect.destroyed) effect.group.durableDestroyed = true;
 }
@@ -93,8 +101,22 @@ export function writeCheckpoint(writer: ByteWriter, group: GroupLog): void {
 export function isDead(segment: Segment, groups: ReadonlyMap<GroupId, GroupLog>): boolean {
   for (const [id, last] of segment.live) {
     const group = groups.get(id);
-    if (group !== undefined && !group.durableDestroyed && group.durableBase < last) return false;
+    if (group !== undefined && isHeld(group, segment, last)) return false;
     segment.live.delete(id);
   }
   return true;
+}
+
+function isHeld(group: GroupLog, segment: Segment, last: Index): boolean {
+  return !group.durableDestroyed && group.durableBase < last && group.wholeFrom <= segment.sequence;
+}
+
+/** The groups whose entries keep the segment. */
+export function holdersOf(segment: Segment, groups: ReadonlyMap<GroupId, GroupLog>): GroupId[] {
+  const holders: GroupId[] = [];
+  for (const [id, last] of segment.live) {
+    const group = groups.get(id);
+    if (group !== undefined && isHeld(group, segment, last)) holders.push(id);
+  }
+  return holders;
 }

@@ -22,6 +22,8 @@ export interface RecoveredGroup {
   readonly entries: Entry[];
   readonly base: Base;
   readonly destroyed: boolean;
+  /** The segment from which on all its entries are. */
+  readonly wholeFrom: number;
 }
 
 interface GroupReplay {
@@ -31,6 +33,7 @@ interface GroupReplay {
   absentThrough: Index;
   entries: Entry[];
   destroyed: boolean;
+  wholeFrom: number;
 }
 
 /** Rebuilds every group from the records, block by block. */
@@ -73,6 +76,7 @@ export class Replay {
         entries: dead === 0 ? replay.entries : replay.entries.slice(dead),
         base: replay.base,
         destroyed: replay.destroyed,
+        wholeFrom: replay.wholeFrom,
       });
     }
     return recovered;
@@ -100,6 +104,7 @@ export class Replay {
     switch (record.kind) {
       case RecordKind.entries:
         this.onEntries(group, record.entries, record.group);
+        if ((record.entries[0]?.index ?? 0) <= group.base.index + 1) group.wholeFrom = segment.sequence;
         raise(segment.live, record.group, lastOf(group));
         return;
       case RecordKind.hardState:
@@ -136,7 +141,7 @@ export class Replay {
 
   private onCheckpoint(id: GroupId, checkpoint: GroupCheckpoint): void {
     if (this.first) {
-      this.groups.set(id, { ...checkpoint, absentThrough: checkpoint.last, entries: [] });
+      this.groups.set(id, { ...checkpoint, absentThrough: checkpoint.last, entries: [], wholeFrom: 0 });
       return;
     }
     // The segments before told the same story, or one of the two is not what was written.
@@ -157,7 +162,7 @@ export class Replay {
 }
 
 function newGroup(): GroupReplay {
-  return { hardState: noHardState, base: noBase, absentThrough: 0, entries: [], destroyed: false };
+  return { hardState: noHardState, base: noBase, absentThrough: 0, entries: [], destroyed: false, wholeFrom: 0 };
 }
 
 function lastOf(group: GroupReplay): Index {

@@ -79,20 +79,20 @@ export class Staging {
   created(group: GroupLog): void {
     const block = this.room();
     writeGroupRecord(block.writer, group.id, RecordKind.groupCreated);
-    block.effects.push({ group, last: null, base: null, hardState: null, destroyed: false });
+    block.effects.push({ group, last: null, first: null, base: null, hardState: null, destroyed: false });
   }
 
   destroyed(group: GroupLog): void {
     const block = this.room();
     group.stagedDestroyed = true;
     writeGroupRecord(block.writer, group.id, RecordKind.groupDestroyed);
-    block.effects.push({ group, last: null, base: null, hardState: null, destroyed: true });
+    block.effects.push({ group, last: null, first: null, base: null, hardState: null, destroyed: true });
   }
 
   hardState(group: GroupLog, hardState: HardState): void {
     const block = this.room();
     writeHardStateRecord(block.writer, group.id, hardState);
-    block.effects.push({ group, last: null, base: null, hardState, destroyed: false });
+    block.effects.push({ group, last: null, first: null, base: null, hardState, destroyed: false });
   }
 
   base(group: GroupLog, base: Base, reset: boolean): void {
@@ -101,7 +101,7 @@ export class Staging {
     group.stagedBase = base.index;
     const last = reset || base.index >= group.stagedLast ? base.index : null;
     if (last !== null) group.stagedLast = last;
-    block.effects.push({ group, last, base, hardState: null, destroyed: false });
+    block.effects.push({ group, last, first: null, base, hardState: null, destroyed: false });
   }
 
   /** A run longer than a block goes on in the next one. */
@@ -110,13 +110,25 @@ export class Staging {
     assert(first > group.stagedBase, 'entries that were compacted are not written again');
     assert(first <= group.stagedLast + 1, 'entries follow those that are there');
     for (let from = 0; from < entries.length; ) {
+      const begin = first + from;
       const block = this.room();
       from = writeEntriesRecord(block.writer, group.id, entries, { from, bytesMax: this.blockBytesMax });
       const last = first + from - 1;
       assert((entries[from - 1] as Entry).index === last, 'a run of entries is contiguous');
       group.stagedLast = last;
-      block.effects.push({ group, last, base: null, hardState: null, destroyed: false });
+      block.effects.push({ group, last, first: begin, base: null, hardState: null, destroyed: false });
     }
+  }
+
+  /** All entries of a group once more, in one block: it is there as a whole or not at all. */
+  copy(group: GroupLog, entries: readonly Entry[]): void {
+    const first = (entries[0] as Entry).index;
+    const last = first + entries.length - 1;
+    assert(first === group.stagedBase + 1 && last === group.stagedLast, 'a copy holds all entries of its group');
+    this.close();
+    const block = this.room();
+    writeEntriesRecord(block.writer, group.id, entries, { from: 0, bytesMax: Number.POSITIVE_INFINITY });
+    block.effects.push({ group, last, first, base: null, hardState: null, destroyed: false });
   }
 
   /** Answers when all that is staged is durable; false when nothing is staged. */
@@ -146,11 +158,16 @@ export class Staging {
     this.pool.push(block);
   }
 
+  private close(): void {
+    if (this.open !== null) this.closedBytes += sealedBytes(this.open.writer.length);
+    this.open = null;
+  }
+
   private room(): StagedBlock {
     this.dirty = true;
     const open = this.open;
     if (open !== null && open.writer.length < this.blockBytesMax) return open;
-    if (open !== null) this.closedBytes += sealedBytes(open.writer.length);
+    this.close();
     const block = this.pool.pop() ?? { writer: new ByteWriter(), effects: [], waiters: [], firstFlushMs: 0 };
     beginBlock(block.writer);
     assert(block.writer.length === blockHeaderBytes, 'a block begins with room for its header');

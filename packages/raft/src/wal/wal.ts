@@ -7,7 +7,7 @@ import type { Disk } from '../ports/disk.ts';
 import type { Random } from '../ports/random.ts';
 import { sectorBytes } from './block.ts';
 import { eraseEnd } from './disk-promises.ts';
-import { applyDurable, type GroupLog, isDead, newGroupLog, recoveredGroupLog } from './group-log.ts';
+import { applyDurable, type GroupLog, holdersOf, isDead, newGroupLog, recoveredGroupLog } from './group-log.ts';
 import { recover, type Recovery } from './recovery.ts';
 import type { RecoveredGroup } from './replay.ts';
 import { SegmentAllocator } from './allocator.ts';
@@ -150,6 +150,29 @@ export class Wal {
     this.staging.base(this.alive(group), base, true);
   }
 
+  /** What its files take, but for spare ones. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const { sizeBytes } of this.segments) bytes += sizeBytes;
+    return bytes;
+  }
+
+  /** How much of one group `copyForward` takes. */
+  get copyBytesMax(): number {
+    return this.segmentBytes / 8;
+  }
+
+  /** The groups whose entries keep the oldest segment from being given up. */
+  oldestHolders(): GroupId[] {
+    const oldest = this.segments.length > 1 ? this.segments[0] : undefined;
+    return oldest === undefined ? [] : holdersOf(oldest, this.groups);
+  }
+
+  /** Writes all entries of a group once more, so that no older segment is kept for them. */
+  copyForward(group: GroupId, entries: readonly Entry[]): void {
+    this.staging.copy(this.alive(group), entries);
+  }
+
   /** Whether there are records that no flush has been asked for. */
   get staged(): boolean {
     return this.staging.unflushed;
@@ -276,8 +299,8 @@ export class Wal {
     this.lastFlushMs = this.clock.nowMs();
     let released = false;
     for (const effect of block.effects) {
-      applyDurable(effect);
-      released ||= effect.base !== null || effect.destroyed;
+      applyDurable(effect, this.segments.at(-1) as Segment);
+      released ||= effect.base !== null || effect.destroyed || effect.first !== null;
     }
     // The disk gets its next work before the callers hear of the last.
     this.pump();

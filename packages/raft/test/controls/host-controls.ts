@@ -8,8 +8,8 @@ export const hostControls: readonly Control[] = [
     edits: [
       edit(
         'host/turn.ts',
-        'if (output.receipt !== null || output.messagesAfterPersist.length > 0) {',
-        'for (const early of output.messagesAfterPersist) this.transport.send(early.to, group.id, early);\n    if (output.receipt !== null || output.messagesAfterPersist.length > 0) {',
+        'if (output.receipt !== null || output.base !== null || output.messagesAfterPersist.length > 0) {',
+        'for (const early of output.messagesAfterPersist) this.transport.send(early.to, group.id, early);\n    if (output.receipt !== null || output.base !== null || output.messagesAfterPersist.length > 0) {',
       ),
     ],
     seeds: 5,

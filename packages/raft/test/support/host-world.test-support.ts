@@ -30,7 +30,12 @@ export class Ledger implements StateMachine {
     yield bytes(this.commands.join('\n'));
   }
 
-  async restore(): Promise<void> {}
+  async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
+    const pieces: Uint8Array[] = [];
+    for await (const piece of image) pieces.push(piece.slice());
+    const all = Buffer.concat(pieces).toString();
+    this.commands.splice(0, this.commands.length, ...(all === '' ? [] : all.split('\n')));
+  }
 }
 
 /** The clock of one life of a host: when the host dies, nothing wakes any more. */

@@ -74,6 +74,9 @@ export class TransportNode {
       onMessage: (_peer, _group, message) => this.received.push(message.term),
       onRequest: (peer, request) => this.log.push(`request ${peer} ${request.id}`),
       onReply: (peer, reply) => this.log.push(`reply ${peer} ${reply.id}`),
+      onTransfer: (peer, item) => this.log.push(`transfer ${peer} ${item.kind}`),
+      onBulkUp: (peer) => this.log.push(`bulk up ${peer}`),
+      onBulkDown: (peer) => this.log.push(`bulk down ${peer}`),
       onBatchEnd: () => {
         this.batchEnds += 1;
       },

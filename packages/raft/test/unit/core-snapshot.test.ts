@@ -153,3 +153,53 @@ test('a restart from a snapshot goes on from it, and forgets configurations it c
   expect(raft.log).toMatchObject({ baseIndex: 0, lastIndex: 4, commit: 3, applied: 3 });
   expect(raft).toMatchObject({ snapshotIndex: 3, role: Role.follower });
 });
+
+test('a snapshot from a later term brings the term along', () => {
+  const node = follower([1, 1]);
+  node.step({ kind: InputKind.snapshotInstalled, point: point(8, 5) });
+  expect(node.raft).toMatchObject({ term: 5, votedFor: null });
+  expect(node.output.hardState).toMatchObject({ term: 5, votedFor: null });
+});
+
+test('a configuration that is committed behind a snapshot being restored stays when the snapshot is installed', () => {
+  const node = follower([1, 1, 3, 3]);
+  const later = entry({
+    index: 5,
+    term: 3,
+    kind: EntryKind.configuration,
+    timeMs: 0,
+    configuration: votersOnly('n1', 'n2', 'n7'),
+  });
+  const sent = {
+    from: nodeId('n2'),
+    to: nodeId('n1'),
+    term: 3,
+    prevIndex: 4,
+    prevTerm: 3,
+    commit: 5,
+    entries: [later],
+  };
+  node.receive(append(sent));
+  node.persist();
+  expect(node.raft.log.commit).toBe(5);
+  node.step({ kind: InputKind.snapshotInstalled, point: point(3, 3, { configurationIndex: 1 }) });
+  expect(node.raft.configuration.incoming).toEqual(['n1', 'n2', 'n7']);
+  expect(node.raft.configurationIndex).toBe(5);
+  expect(node.raft.log).toMatchObject({ applied: 3, commit: 5, lastIndex: 5 });
+});
+
+test('a learner added while a snapshot is on its way to another gets one of its own, and both pin the log', () => {
+  const leader = compactedLeader(7);
+  leader.nowMs = 200;
+  leader.step({ kind: InputKind.deadline });
+  leader.output.reset();
+  leader.step({ kind: InputKind.reconfigure, id: 1, change: { addLearners: [nodeId('n4')] }, wallMs: 0 });
+  expect(leader.raft.configuration.learners).toEqual(['n4']);
+  leader.persist();
+  leader.ack('n2');
+  leader.ack('n4', { ...rejection, matchIndex: leader.raft.log.lastIndex - 1 });
+  leader.nowMs = 400;
+  leader.step({ kind: InputKind.deadline });
+  leader.ack('n4', { ...rejection, matchIndex: 7, sentMs: 400 });
+  expect(leader.raft.leader?.progress.get(nodeId('n4'))?.state).toBe(ProgressState.snapshot);
+});

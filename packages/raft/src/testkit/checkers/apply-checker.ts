@@ -24,8 +24,13 @@ export class ApplyChecker implements Checker {
     for (const group of world.groups) this.lineages.delete(`${machine.id}/${group}`);
   }
 
+  /** What follows is another lineage: it begins where the snapshot ends. */
+  onRestore(_world: SimWorld, machine: Machine, group: GroupId): void {
+    this.lineages.delete(`${machine.id}/${group}`);
+  }
+
   onApply(
-    _world: SimWorld,
+    world: SimWorld,
     machine: Machine,
     batch: {
       readonly group: GroupId;
@@ -34,15 +39,16 @@ export class ApplyChecker implements Checker {
     },
   ): void {
     const key = `${machine.id}/${batch.group}`;
-    let lineage = this.lineages.get(key);
-    if (lineage === undefined) {
-      lineage = { digest: 0, index: 0 };
-      this.lineages.set(key, lineage);
-    }
     let history = this.history.get(batch.group);
     if (history === undefined) {
       history = new Map();
       this.history.set(batch.group, history);
+    }
+    let lineage = this.lineages.get(key);
+    if (lineage === undefined) {
+      lineage = beginning(machine.raft(batch.group)?.log.applied ?? 0, history);
+      if (lineage.index > 0) world.saw('replica went on from a snapshot');
+      this.lineages.set(key, lineage);
     }
     for (let at = 0; at < batch.entries.length; at += 1) {
       const entry = batch.entries[at] as AppliedEntry;
@@ -77,4 +83,11 @@ export class ApplyChecker implements Checker {
       );
     }
   }
+}
+
+/** A replica that begins with a snapshot has, it says, what others had applied by then (snapshot and suffix are the full replay). */
+function beginning(applied: Index, history: ReadonlyMap<Index, number>): { digest: number; index: Index } {
+  let last = applied;
+  while (last > 0 && !history.has(last)) last -= 1;
+  return { digest: history.get(last) ?? 0, index: applied };
 }

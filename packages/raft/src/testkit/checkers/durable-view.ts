@@ -8,6 +8,9 @@ import type { Machine } from '../machine.ts';
 
 const walDirectory = 'disk/data/wal/';
 
+/** Of the last entry a checkpoint speaks of. */
+const unknownTerm: Term = 0;
+
 /** What the platter holds of one group: enough to judge promises by. */
 export class DurableGroup {
   term: Term = 0;
@@ -25,6 +28,7 @@ export class DurableGroup {
   }
 
   holds(index: Index, term: Term): boolean {
+    if (index === this.baseIndex && this.terms[0] === unknownTerm) return true;
     return index < this.baseIndex || this.termAt(index) === term;
   }
 
@@ -110,15 +114,22 @@ export class DurableView {
     return true;
   }
 
-  private next(): { readonly sequence: number; readonly inode: Inode } | null {
-    const { tree } = this.machine.disk;
-    // Snapshots may have let go of the first segments before anybody looked.
-    const sequence = this.last === null ? firstSegment(tree.durableFiles) : this.sequence + 1;
+  private pathOf(sequence: number): string {
     if (sequence !== this.nextSequence) {
       this.nextSequence = sequence;
       this.nextPath = walDirectory + segmentName(sequence);
     }
-    const inode = sequence === 0 ? undefined : tree.durableInode(this.nextPath);
+    return this.nextPath;
+  }
+
+  private next(): { readonly sequence: number; readonly inode: Inode } | null {
+    const { tree } = this.machine.disk;
+    // Snapshots may have let go of segments before anybody looked: then it begins anew, from a checkpoint.
+    if (this.last !== null && tree.durableInode(this.pathOf(this.sequence + 1)) === undefined) {
+      if (firstSegment(tree.durableFiles) > this.sequence + 1) this.last = null;
+    }
+    const sequence = this.last === null ? firstSegment(tree.durableFiles) : this.sequence + 1;
+    const inode = sequence === 0 ? undefined : tree.durableInode(this.pathOf(sequence));
     return inode === undefined ? null : { sequence, inode };
   }
 
@@ -136,6 +147,11 @@ export class DurableView {
       case RecordKind.entries: {
         const group = this.group(record.group);
         const from = record.entries[0]?.index ?? group.lastIndex + 1;
+        if (from <= group.baseIndex) {
+          // All of the group's entries, written once more: the segments they were in may be gone.
+          group.baseIndex = from - 1;
+          group.terms[0] = unknownTerm;
+        }
         group.terms.length = from - group.baseIndex;
         for (const { term } of record.entries) group.terms.push(term);
         return;
@@ -202,7 +218,7 @@ function begin(group: DurableGroup, checkpoint: GroupCheckpoint): void {
   vote(group, checkpoint.hardState);
   group.baseIndex = checkpoint.last;
   group.terms.length = 0;
-  group.terms.push(0);
+  group.terms.push(unknownTerm);
 }
 
 function rebase(group: DurableGroup, record: Extract<WalRecord, { kind: typeof RecordKind.base }>): void {

@@ -16,7 +16,8 @@ interface Before {
   applied: Index;
   lastIndex: Index;
   epoch: number;
-  /** From index `from` + 1. */
+  base: Index;
+  /** From index `base` + 1. */
   readonly entries: Entry[];
 }
 
@@ -68,6 +69,7 @@ export class LogChecker implements Checker {
       applied: raft.log.applied,
       lastIndex: raft.log.baseIndex,
       epoch: raft.log.epoch,
+      base: raft.log.baseIndex,
       entries: [],
     };
     (this.before[machine.place] ??= [])[group] = before;
@@ -91,6 +93,7 @@ export class LogChecker implements Checker {
       'IndexOrder',
       () => `${key}: base ${log.baseIndex}, applied ${log.applied}, commit ${log.commit}, last ${log.lastIndex}`,
     );
+    if (log.baseIndex !== before.base) this.compacted(world, key, raft, before);
     if (log.lastIndex !== before.lastIndex || log.epoch !== before.epoch) {
       this.logChanged(world, key, group, raft, before);
     }
@@ -103,6 +106,19 @@ export class LogChecker implements Checker {
     before.applied = log.applied;
     before.lastIndex = log.lastIndex;
     before.epoch = log.epoch;
+  }
+
+  /** A log that begins later has lost nothing but what is applied, and in a snapshot that is durable. */
+  private compacted(world: SimWorld, key: string, { log, snapshotIndex }: RaftState, before: Before): void {
+    requireThat(
+      log.baseIndex > before.base && log.baseIndex <= snapshotIndex,
+      'IndexOrder',
+      () =>
+        `${key}: the log begins behind ${log.baseIndex}, before ${before.base}, its snapshot ends at ${snapshotIndex}`,
+    );
+    world.saw(log.baseIndex > before.lastIndex ? 'log replaced by a snapshot' : 'log compacted');
+    before.entries.splice(0, log.baseIndex - before.base);
+    before.base = log.baseIndex;
   }
 
   private elected(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
@@ -208,6 +224,7 @@ function changed(before: Before, raft: RaftState): boolean {
   return (
     before.commit !== log.commit ||
     before.applied !== log.applied ||
+    before.base !== log.baseIndex ||
     before.lastIndex !== log.lastIndex ||
     before.epoch !== log.epoch ||
     before.term !== raft.term ||

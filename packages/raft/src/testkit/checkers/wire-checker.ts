@@ -134,6 +134,10 @@ class Judge implements BatchSink {
   }
 
   reply(): void {}
+
+  transfer(): void {
+    requireThat(!this.from.wiped, 'WipedStaysOut', () => `${this.from.id} sends snapshots though its disk was wiped`);
+  }
 }
 
 function isPreVote({ kind }: Message): boolean {

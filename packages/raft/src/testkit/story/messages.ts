@@ -1,9 +1,16 @@
+import { TransferKind } from '../../codec/snapshot-transfer.ts';
 import { readBatch } from '../../codec/batch.ts';
 import { frameHeadBytes, FrameType } from '../../codec/frame.ts';
 import { type Message, MessageKind } from '../../core/message.ts';
 import type { GroupId, NodeId } from '../../core/types.ts';
 
 const names = Object.fromEntries(Object.entries(MessageKind).map(([name, kind]) => [kind, name]));
+
+const transferNames: Readonly<Record<TransferKind, string>> = {
+  [TransferKind.offer]: 'snapshotOffer',
+  [TransferKind.chunk]: 'snapshotChunk',
+  [TransferKind.ack]: 'snapshotAck',
+};
 
 /** What a trace says of a message. Payloads stay out. */
 export interface MessageFacts {
@@ -24,6 +31,7 @@ export function messagesIn(bytes: Uint8Array, from: NodeId, to: NodeId): Message
         message: (group, message) => facts.push(factsOf(group, message)),
         request: ({ group }) => facts.push({ group, message: 'forward', term: 0 }),
         reply: () => facts.push({ group: 0, message: 'forwardReply', term: 0 }),
+        transfer: ({ group, kind }) => facts.push({ group, message: transferNames[kind], term: 0 }),
       });
     }
     at = end;

@@ -1,0 +1,71 @@
+import type { NoriError } from '../base/errors.ts';
+import type { Index, SnapshotPoint } from '../core/types.ts';
+import type { StateMachine } from '../ports/state-machine.ts';
+import { snapshotDamaged } from '../snapshot/file-calls.ts';
+import type { SnapshotReader } from '../snapshot/reader.ts';
+import type { SnapshotStore } from '../snapshot/store.ts';
+import type { RecoveredGroup, Wal } from '../wal/wal.ts';
+import { resumeIndex } from './resume.ts';
+
+/** Where a group goes on. */
+export interface StartOfGroup extends RecoveredGroup {
+  readonly snapshot: SnapshotPoint | null;
+  /** What its state machine holds. */
+  readonly applied: Index;
+}
+
+/**
+ * The state of a group is its newest snapshot and the log behind it. A crash may have come between the snapshot and
+ * the record that tells the log of it: then the log is behind the snapshot, or of another history, and starts over.
+ */
+export async function recoverState(
+  store: SnapshotStore,
+  start: RecoveredGroup,
+  stateMachine: StateMachine,
+  wal: Wal,
+): Promise<StartOfGroup> {
+  const reader = await store.open();
+  if (reader === null) {
+    if (start.base.index > 0) {
+      throw snapshotDamaged(store.directory, 0, `the log of group ${start.group} begins behind one that is missing`);
+    }
+    const applied = resumeIndex(start, stateMachine.durablePosition?.() ?? null);
+    return { ...start, snapshot: null, applied };
+  }
+  try {
+    return await goOn(reader, start, stateMachine, wal);
+  } finally {
+    await reader.close();
+  }
+}
+
+async function goOn(
+  reader: SnapshotReader,
+  start: RecoveredGroup,
+  stateMachine: StateMachine,
+  wal: Wal,
+): Promise<StartOfGroup> {
+  const { header, path } = reader;
+  const { point } = header;
+  if (header.group !== start.group || point.index < start.base.index) {
+    throw snapshotDamaged(path, 0, 'it is not the one the log goes on from');
+  }
+  const leadsUp = termAt(start, point.index) === point.term;
+  const position = stateMachine.durablePosition?.() ?? null;
+  // A state of its own that the log goes on from saves reading the snapshot.
+  if (leadsUp && position !== null && position.index >= start.base.index) {
+    return { ...start, snapshot: point, applied: resumeIndex(start, position) };
+  }
+  await stateMachine.restore(reader.image(), { index: point.index, term: point.term });
+  if (leadsUp) return { ...start, snapshot: point, applied: point.index };
+  const base = { index: point.index, term: point.term, timeMs: point.timeMs };
+  wal.reset(start.group, base);
+  await new Promise<void>((resolve, reject) => {
+    wal.flush((error: NoriError | null) => (error === null ? resolve() : reject(error)));
+  });
+  return { ...start, base, entries: [], snapshot: point, applied: point.index };
+}
+
+function termAt({ base, entries }: RecoveredGroup, index: number): number | undefined {
+  return index === base.index ? base.term : entries[index - base.index - 1]?.term;
+}

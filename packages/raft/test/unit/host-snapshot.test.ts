@@ -1,0 +1,204 @@
+import { expect, test } from 'vitest';
+import type { Meter, VizEvent } from '../../src/ports/meter.ts';
+import { Metric } from '../../src/observe/metrics.ts';
+import { bytes, HostWorld, type Machine } from '../support/host-world.test-support.ts';
+
+const small = { snapshotTailEntries: 0, snapshotChunkBytes: 16 };
+
+async function write(world: HostWorld, count: number, name: string, group = 1): Promise<void> {
+  for (let at = 0; at < count; at += 1) {
+    await world.settled(world.leading(group).host.execute(group, bytes(`${name}${at}`)));
+  }
+}
+
+async function compact(world: HostWorld, machine: Machine, group = 1): Promise<void> {
+  await world.settled(machine.host.triggerSnapshot(group));
+  await world.run(5);
+}
+
+const agree = (world: HostWorld, one: Machine, other: Machine) => (): boolean =>
+  one.current !== null &&
+  other.current !== null &&
+  world.leader() !== null &&
+  one.ledger().commands.join() === other.ledger().commands.join();
+
+test('a node goes on from its snapshot, and applies only what came after it', async () => {
+  const world = await HostWorld.elected({ hosts: 1, config: small });
+  const [machine] = world.machines as [Machine];
+  await write(world, 5, 'a');
+  const index = await world.settled(machine.host.triggerSnapshot(1));
+  expect(index).toBe(machine.statusOf(1)?.applied);
+  await write(world, 3, 'b');
+  const before = [...machine.ledger().commands];
+  world.powerCut(machine);
+  await world.start(machine);
+  await world.until(() => world.leader() !== null);
+  await world.settled(machine.host.readIndex(1));
+  expect(machine.ledger().commands).toEqual(before);
+  expect(machine.host.raftState(1)?.log.baseIndex).toBe(index);
+  await world.close();
+});
+
+test('a follower that needs compacted entries gets a snapshot, without an election, and survives a restart', async () => {
+  const events: VizEvent[] = [];
+  const observer = { onEvent: (event: VizEvent) => void events.push(event) };
+  const world = await HostWorld.elected({ config: { ...small, observer } });
+  const leader = world.leading();
+  const [behind] = world.followers() as [Machine, Machine];
+  world.crash(behind);
+  await write(world, 20, 'a');
+  for (const machine of world.machines) if (machine !== behind) await compact(world, machine);
+  const elections = events.filter(({ event }) => event.type === 'LeaderElected').length;
+  await world.start(behind);
+  await world.until(() => behind.ledger().commands.length === 20);
+  expect(world.leading()).toBe(leader);
+  expect(agree(world, leader, behind)()).toBe(true);
+  // Each of three nodes heard once who leads; the one that came back heard it again.
+  expect(events.filter(({ event }) => event.type === 'LeaderElected').length).toBeLessThanOrEqual(elections + 1);
+  expect(events.some(({ event }) => event.type === 'SnapshotDone' && event.from === leader.id)).toBe(true);
+  await write(world, 3, 'b');
+  await world.until(agree(world, leader, behind));
+  world.powerCut(behind);
+  await world.start(behind);
+  await world.until(agree(world, leader, behind));
+  await world.close();
+});
+
+/** Counts what was written of snapshots. */
+class BytesMeter implements Meter {
+  written = 0;
+
+  count(name: string, _group: number, by: number): void {
+    if (name === Metric.snapshotBytes) this.written += by;
+  }
+
+  gauge(): void {}
+
+  observe(): void {}
+}
+
+test('a transfer that is cut off goes on where it stopped, over restarts of either side', async () => {
+  const meter = new BytesMeter();
+  const world = await HostWorld.elected({ config: { ...small, snapshotBytesPerSecond: 1_000, meter } });
+  const leader = world.leading();
+  const [behind] = world.followers() as [Machine, Machine];
+  world.crash(behind);
+  await write(world, 60, 'some words that fill a snapshot, number ');
+  for (const machine of world.machines) if (machine !== behind) await compact(world, machine);
+  meter.written = 0;
+  await world.start(behind);
+  await world.until(() => meter.written > 500);
+  // The receiver dies and comes back; then the connection breaks.
+  world.crash(behind);
+  await world.run(50);
+  await world.start(behind);
+  await world.until(() => meter.written > 1_000);
+  world.isolate(behind);
+  await world.run(100);
+  world.network.heal();
+  await world.until(() => behind.ledger().commands.length === 60, 30_000);
+  const { size } = await snapshotOf(behind);
+  expect(size).toBeGreaterThan(2_000);
+  // What was in the window when it broke is sent again; it never starts over.
+  expect(meter.written).toBeLessThan(size + 3 * 16 * 24);
+  expect(agree(world, leader, behind)()).toBe(true);
+  await world.close();
+});
+
+async function snapshotOf(machine: Machine): Promise<{ readonly size: number }> {
+  const directory = 'data/snapshots/00000001';
+  const disk = machine.disk.boot();
+  const names = (await disk.list(directory)).filter((name) => name.endsWith('.snap'));
+  expect(names).toHaveLength(1);
+  const file = await disk.open(`${directory}/${names[0]}`, { create: false });
+  return { size: await file.sizeBytes() };
+}
+
+test('a group that is quiet does not keep the log of a busy one', async () => {
+  const config = { ...small, snapshotEntries: 50, segmentBytes: 16 << 10, walBytesMax: 64 << 10 };
+  const world = await HostWorld.elected({ hosts: 1, groups: [1, 2], config });
+  const [machine] = world.machines as [Machine];
+  await write(world, 3, 'quiet', 2);
+  await write(world, 400, 'busy', 1);
+  await world.run(200);
+  expect(machine.host.status().wal['segments']).toBeLessThan(8);
+  world.powerCut(machine);
+  await world.start(machine);
+  await world.until(() => world.leader(2) !== null && world.leader(1) !== null);
+  await world.settled(machine.host.readIndex(2));
+  expect(machine.ledger(2).commands).toEqual(['quiet0', 'quiet1', 'quiet2']);
+  expect(machine.ledger(1).commands).toHaveLength(400);
+  await world.close();
+});
+
+test('a snapshot whose log is gone is refused when it is damaged', async () => {
+  const world = await HostWorld.elected({ hosts: 1, config: small });
+  const [machine] = world.machines as [Machine];
+  await write(world, 20, 'a');
+  await compact(world, machine);
+  world.powerCut(machine);
+  const disk = machine.disk.boot();
+  const directory = 'data/snapshots/00000001';
+  const [name] = await disk.list(directory);
+  const file = await disk.open(`${directory}/${name}`, { create: false });
+  const last = (await file.sizeBytes()) - 1;
+  const [byte] = await file.read(last, 1);
+  await new Promise<void>((resolve) => {
+    file.write(Uint8Array.of((byte as number) ^ 4), last, () => resolve());
+  });
+  await expect(world.start(machine)).rejects.toMatchObject({ code: 'SNAPSHOT_DAMAGED' });
+});
+
+async function* imageOf(text: string): AsyncIterable<Uint8Array> {
+  yield bytes(text.slice(0, 5));
+  yield bytes(text.slice(5));
+}
+
+test('an image from outside replaces the state of a group of one, for good', async () => {
+  const world = await HostWorld.elected({ hosts: 1, config: small });
+  const [machine] = world.machines as [Machine];
+  await write(world, 5, 'old');
+  await world.settled(machine.host.installSnapshot(1, imageOf('one\ntwo\nthree')));
+  await write(world, 1, 'new');
+  expect(machine.ledger().commands).toEqual(['one', 'two', 'three', 'new0']);
+  world.powerCut(machine);
+  await world.start(machine);
+  await world.until(() => world.leader() !== null);
+  await world.settled(machine.host.readIndex(1));
+  expect(machine.ledger().commands).toEqual(['one', 'two', 'three', 'new0']);
+  await world.close();
+});
+
+test('a power cut while an image is installed leaves the old state or the new one', { timeout: 30_000 }, async () => {
+  const outcomes = new Set<string>();
+  for (let ms = 0; ms < 16; ms += 2) {
+    const world = await HostWorld.elected({ hosts: 1, config: small, seed: ms + 1 });
+    const [machine] = world.machines as [Machine];
+    await write(world, 2, 'old');
+    let done = false;
+    machine.syncMs = 1;
+    const installing = machine.host.installSnapshot(1, imageOf('one\ntwo')).then(() => {
+      done = true;
+    });
+    installing.catch(() => undefined);
+    await world.run(ms);
+    const acknowledged = done;
+    world.powerCut(machine);
+    machine.syncMs = 0;
+    await world.start(machine);
+    await world.until(() => world.leader() !== null);
+    await world.settled(machine.host.readIndex(1));
+    const state = machine.ledger().commands.join();
+    expect(acknowledged ? ['one,two'] : ['old0,old1', 'one,two']).toContain(state);
+    outcomes.add(state);
+    await world.close();
+  }
+  expect(outcomes.size).toBe(2);
+});
+
+test('the state of a group with other members is not replaced from outside', async () => {
+  const world = await HostWorld.elected({ config: small });
+  const failure = await world.failure(world.leading().host.installSnapshot(1, imageOf('one')));
+  expect(failure.code).toBe('UNSUPPORTED');
+  await world.close();
+});
