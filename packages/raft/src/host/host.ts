@@ -21,6 +21,7 @@ import type {
 import { Calls } from './calls.ts';
 import { Client, type Executed, type ReadAnswer } from './client.ts';
 import { explain } from './explain.ts';
+import type { Group } from './group.ts';
 import { Groups } from './groups.ts';
 import { Narrator } from './narrator.ts';
 import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
@@ -269,9 +270,7 @@ export class Host {
 
   /** Commands as they are applied on this node, from now on. */
   subscribeApplied(group: GroupId): AppliedCommandSource {
-    this.assertRunning();
-    const { subscriptions, halted } = this.groups.known(group);
-    if (halted !== null) throw halted;
+    const { subscriptions } = this.acting(group);
     const subscription = new Subscription((ended) => subscriptions.delete(ended));
     subscriptions.add(subscription);
     return subscription;
@@ -331,10 +330,7 @@ export class Host {
    * @throws NoriError GROUP_UNKNOWN, APPLY_FAILED, SNAPSHOT_FAILED, CLOSED.
    */
   async triggerSnapshot(groupId: GroupId): Promise<Index> {
-    this.assertRunning();
-    const group = this.groups.known(groupId);
-    if (group.halted !== null) throw group.halted;
-    return this.snapshots.trigger(group);
+    return this.snapshots.trigger(this.acting(groupId));
   }
 
   /**
@@ -346,10 +342,7 @@ export class Host {
    * @throws NoriError GROUP_UNKNOWN, UNSUPPORTED, OVERLOADED, SNAPSHOT_FAILED, APPLY_FAILED, CLOSED.
    */
   async installSnapshot(groupId: GroupId, image: AsyncIterable<Uint8Array>): Promise<Index> {
-    this.assertRunning();
-    const group = this.groups.known(groupId);
-    if (group.halted !== null) throw group.halted;
-    return this.snapshots.install(group, image);
+    return this.snapshots.install(this.acting(groupId), image);
   }
 
   /** The core of a group that is open here and not halted, for those who check it: to look at, never to change. */
@@ -431,6 +424,12 @@ export class Host {
     if (this.state === 'running') return null;
     const code = this.state === 'failed' ? 'DISK_FAILED' : 'CLOSED';
     return new NoriError(code, { message: this.failure?.message ?? 'the node is closed', outcome: 'notApplied' });
+  }
+
+  private acting(id: GroupId): Group {
+    const error = this.stopped() ?? this.groups.known(id).halted;
+    if (error !== null) throw error;
+    return this.groups.known(id);
   }
 
   private assertRunning(): void {
