@@ -1,6 +1,7 @@
 import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
 import { hostControls } from './host-controls.ts';
+import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
 export const controls: readonly Control[] = [
@@ -8,5 +9,6 @@ export const controls: readonly Control[] = [
   ...replicationControls,
   ...officeControls,
   ...storageControls,
+  ...snapshotControls,
   ...hostControls,
 ];
