@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../config/settings.ts';
 import { type CheckHistoryOptions, runCheckHistory } from './check-history.ts';
+import { type AdminOptions, runMemberList, runMemberOrder, runShardList, runShardTransfer } from './members.ts';
 import { addServeOptions, runServe } from './serve.ts';
 import { runStart, type StartOptions } from './start.ts';
 import { runStatus } from './status.ts';
@@ -46,6 +47,42 @@ program
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
   .action((options: { http: string }) => runStatus(options.http));
 
+const member = program.command('member').description('who is in the cluster');
+const shard = program.command('shard').description('who leads the shards');
+
+adminOptions(
+  member.command('list').description('every node, and in how many shards it votes, learns and leads'),
+).action((options: AdminOptions) => runMemberList(options));
+adminOptions(
+  member
+    .command('add')
+    .description('make a node that runs with --join a voter of every shard, once it has caught up')
+    .argument('<id>', 'its --id')
+    .argument('<peer>', 'its peer address, HOST:PORT')
+    .option('--learner', 'add it without a vote'),
+).action((id: string, address: string, options: AdminOptions & { learner?: boolean }) =>
+  runMemberOrder(options.learner === true ? 'learn' : 'add', id, { ...options, address }),
+);
+adminOptions(member.command('remove').description('remove a node from every shard').argument('<id>')).action(
+  (id: string, options: AdminOptions) => runMemberOrder('remove', id, options),
+);
+adminOptions(member.command('promote').description('give a learner a vote in every shard').argument('<id>')).action(
+  (id: string, options: AdminOptions) => runMemberOrder('promote', id, options),
+);
+adminOptions(member.command('demote').description('make a voter a learner in every shard').argument('<id>')).action(
+  (id: string, options: AdminOptions) => runMemberOrder('demote', id, options),
+);
+adminOptions(shard.command('list').description('every shard, its leader and members')).action((options: AdminOptions) =>
+  runShardList(options),
+);
+adminOptions(
+  shard
+    .command('transfer')
+    .description('have the leader of a shard hand over')
+    .argument('<shard>')
+    .option('--to <id>', 'to this node; default: the one with the longest log'),
+).action((id: string, options: AdminOptions & { to?: string }) => runShardTransfer(id, options));
+
 program
   .command('check-history')
   .description('judge whether a recorded history is linearizable: exit code 0 yes, 1 no, 2 undecided or unreadable')
@@ -71,6 +108,13 @@ function report(error: unknown): number {
   return error instanceof ConfigError || code === 'CONFIG_INVALID' || code === 'ADDRESS_INVALID'
     ? exitConfig
     : exitRuntime;
+}
+
+function adminOptions(command: Command): Command {
+  return command
+    .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
+    .option('--password <text>', 'the password of the cluster; better given as NORI_PASSWORD')
+    .option('--wait <seconds>', 'how long it may take', wholeFrom(1, 600), 60);
 }
 
 function wholeFrom(smallest: number, largest: number): (text: string) => number {

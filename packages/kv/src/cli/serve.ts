@@ -19,6 +19,7 @@ export function addServeOptions(command: Command): Command {
     .option('--members <list>', 'the founding members: n1=HOST:PORT,n2=HOST:PORT,...')
     .option('--shards <count>', 'how many shards, fixed when the cluster is founded (default: 8)')
     .option('--bootstrap', 'found the cluster if the data directory is empty')
+    .option('--join <address>', 'join the cluster of the node with this HTTP address; then: nori-kv member add')
     .option('--cluster-name <name>', 'the same on every node (default: nori-kv)')
     .option('--routing <mode>', 'forward: serve any key; redirect: answer MOVED (default: forward)')
     .option('--password <text>', 'clients must AUTH with it; better given as NORI_PASSWORD')

@@ -28,7 +28,8 @@ export async function runStatus(address: string): Promise<void> {
   process.stdout.write(table(['shard', 'slots', 'leader', 'term', 'commit', 'applied', `on ${cluster.self}`], shards));
 }
 
-async function fetchCluster(address: string): Promise<ClusterDocument> {
+/** What `/v1/cluster` of a node says. */
+export async function fetchCluster(address: string): Promise<ClusterDocument> {
   const url = `${/^https?:/.test(address) ? address : `http://${address}`}/v1/cluster`;
   let response: Response;
   try {

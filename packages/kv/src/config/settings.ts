@@ -43,6 +43,8 @@ export interface Settings {
   /** Undefined: what the data directory says, or the default of a new cluster. */
   readonly shards?: number | undefined;
   readonly bootstrap: boolean;
+  /** The HTTP address of a node of a cluster that exists; then `members` need not be given. */
+  readonly join?: string | undefined;
   readonly clusterName: string;
   readonly routing: 'forward' | 'redirect';
   readonly password?: string | undefined;
@@ -72,6 +74,7 @@ const shape = {
   members: z.record(nodeId, address(1)),
   shards: whole(1, 16_384).optional(),
   bootstrap: z.boolean().default(false),
+  join: address(1).optional(),
   clusterName: z.string().min(1).max(256).default('nori-kv'),
   routing: z.enum(['forward', 'redirect'], { error: 'must be forward or redirect' }).default('forward'),
   password: z.string().min(1, { error: 'must not be empty' }).optional(),
@@ -98,7 +101,11 @@ export const settingNames: readonly string[] = Object.keys(shape);
 
 /** Turns whatever was gathered into settings, or refuses it with the first thing that is wrong. */
 export function checkSettings(gathered: Readonly<Record<string, unknown>>, nameOf: (key: string) => string): Settings {
-  const parsed = schema.safeParse(gathered);
+  const { id, peer, join, members } = gathered;
+  // Who joins learns from the cluster who is in it.
+  const complete =
+    join !== undefined && members === undefined ? { ...gathered, members: { [String(id)]: peer } } : gathered;
+  const parsed = schema.safeParse(complete);
   if (!parsed.success) throw new ConfigError(describe(parsed.error.issues[0], gathered, nameOf));
   checkRelations(parsed.data, nameOf);
   return parsed.data;
@@ -151,6 +158,11 @@ function checkRelations(settings: Settings, nameOf: (key: string) => string): vo
   if (settings.leaseMs > 0 && settings.leaseMs <= heartbeatMs) {
     throw new ConfigError(
       `${nameOf('leaseMs')} must be above the heartbeat of ${heartbeatMs} ms, which renews the lease, or 0 for none`,
+    );
+  }
+  if (settings.join !== undefined && settings.bootstrap) {
+    throw new ConfigError(
+      `${nameOf('join')} and ${nameOf('bootstrap')}: a node joins a cluster or founds one, not both`,
     );
   }
   if (!Object.hasOwn(members, id)) {

@@ -5,6 +5,7 @@ import type { HttpContext } from './context.ts';
 import { errorBody } from './error-response.ts';
 import { indexPage } from './index-page.ts';
 import { deleteKey, getKey, putKey } from './key-value.ts';
+import { addMemberRoutes } from './members.ts';
 import { notReadyReasons } from './readiness.ts';
 
 export function createHttpApp(node: HttpContext): Hono {
@@ -50,6 +51,8 @@ export function createHttpApp(node: HttpContext): Hono {
     const { applied, term } = router.host.groupStatus(router.map.groupOf(shard));
     return c.json({ shard, node: node.id, digest: machine.digest(), applied, term });
   });
+
+  addMemberRoutes(app, node, starting);
 
   app.all('/kv/*', (c) => {
     const { router } = node;

@@ -3,6 +3,8 @@ import type { ClusterView } from '../router/topology.ts';
 /** What `/v1/cluster` answers: the cluster as the node `self` sees it. */
 export interface ClusterDocument {
   readonly self: string;
+  /** Hexadecimal: what a node that joins must know. */
+  readonly clusterId: string;
   readonly nodes: readonly {
     readonly id: string;
     readonly resp: string | null;
@@ -36,6 +38,7 @@ export interface ShardDocument {
 export function clusterDocument(view: ClusterView, digestOf?: (shard: number) => string): ClusterDocument {
   return {
     self: view.self.id,
+    clusterId: view.clusterId,
     nodes: view.nodes.map(({ id, resp, http, peer, alive }) => ({ id, resp, http, peer, alive })),
     shards: view.shards.map(({ shard, slots, leader, members, status }) => ({
       id: shard,

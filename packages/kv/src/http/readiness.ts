@@ -13,6 +13,10 @@ export function notReadyReasons(node: HttpContext): string[] {
   if (state !== 'running') reasons.push(failure === null ? `the host is ${state}` : `the host failed: ${failure}`);
   if (diskFull) reasons.push('the disk is full: writes are refused');
   for (const { shard, leader, status } of view.shards) {
+    if (!status.members.some(({ id, role }) => id === view.self.id && role !== 'joining')) {
+      reasons.push(`this node is no member of shard ${shard}`);
+      continue;
+    }
     if (status.halted !== null) reasons.push(`shard ${shard} is halted on this node: ${status.halted}`);
     else if (leader === null) reasons.push(`shard ${shard} has no leader`);
     else if (status.commit - status.applied > behindMax) {

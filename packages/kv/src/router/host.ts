@@ -1,4 +1,14 @@
-import type { Consistency, ExecuteDone, GroupId, GroupStatus, HostPeerStatus, HostStatus, ReadDone } from 'nori-raft';
+import type {
+  CallOptions,
+  Consistency,
+  ExecuteDone,
+  GroupId,
+  GroupStatus,
+  HostPeerStatus,
+  HostStatus,
+  MembersChange,
+  ReadDone,
+} from 'nori-raft';
 
 /** The part of RaftHost that the server uses, so that its tests can put a small fake in its place. */
 export interface KvHost {
@@ -18,4 +28,5 @@ export interface KvHost {
   status(): HostStatus;
   peers(): readonly HostPeerStatus[];
   transferLeadership(group: GroupId, to: string | null): Promise<void>;
+  changeMembers(group: GroupId, change: MembersChange, options?: CallOptions): Promise<number>;
 }

@@ -28,6 +28,8 @@ export interface ShardView {
 /** The cluster as this node sees it now. */
 export interface ClusterView {
   readonly self: NodeView;
+  /** Hexadecimal. */
+  readonly clusterId: string;
   readonly nodes: readonly NodeView[];
   readonly shards: readonly ShardView[];
 }
@@ -65,7 +67,8 @@ export function clusterView(host: KvHost, map: ShardMap, announced: Announced): 
     redisId: redisIdOf(status.id),
     resp: announced.resp,
     http: announced.http,
-    peer: status.address,
+    // What it listens on may be 0.0.0.0: the group knows where it is reached.
+    peer: shards[0]?.status.members.find(({ id }) => id === status.id)?.address ?? status.address,
     alive: status.state === 'running',
     self: true,
     leads: leads.get(status.id) ?? [],
@@ -81,7 +84,7 @@ export function clusterView(host: KvHost, map: ShardMap, announced: Announced): 
     leads: leads.get(peer.id) ?? [],
   }));
   const nodes = [self, ...others].sort((left, right) => (left.id < right.id ? -1 : 1));
-  return { self, nodes, shards };
+  return { self, clusterId: status.clusterId, nodes, shards };
 }
 
 /** Slot ranges of the shards, neighbours joined: `[[0, 5460], [8192, 10922]]`. */

@@ -39,7 +39,7 @@ export class Balancer {
     if (this.#busy) return;
     for (let shard = 0; shard < this.#map.count; shard += 1) {
       const status = this.#host.groupStatus(this.#map.groupOf(shard));
-      if (status.role !== 'leader') continue;
+      if (status.role !== 'leader' || status.change !== null) continue;
       const preferred = preferredLeader(shard, status);
       const peer = status.peers.find(({ id }) => id === preferred);
       if (preferred === null || peer === undefined || status.lastIndex - peer.matchIndex > behindMax) continue;

@@ -9,6 +9,7 @@ import { Router } from '../router/router.ts';
 import { type Announced, type ClusterView, clusterView, splitAddress } from '../router/topology.ts';
 import { KvStateMachine } from '../state/kv-state-machine.ts';
 import { Balancer } from './balance.ts';
+import { clusterToJoin, type JoinedCluster, rememberCluster } from './joining.ts';
 import type { Logger } from './logger.ts';
 import { type NodeContext, type ServerStats, serverStats } from './node-context.ts';
 import { Refusals } from './refusals.ts';
@@ -120,7 +121,11 @@ export class KvServer implements NodeContext {
   async #open(): Promise<void> {
     const { settings } = this;
     const stored = readShardCount(settings.dataDir);
-    const shards = settings.shards ?? stored ?? shardsDefault;
+    const joined = settings.join === undefined ? null : await clusterToJoin(settings.join, settings.dataDir);
+    const shards = settings.shards ?? stored ?? joined?.shards ?? shardsDefault;
+    if (joined !== null && joined.shards !== shards) {
+      throw new ConfigError(`the cluster has ${joined.shards} shards, not ${shards}: leave --shards out`);
+    }
     if (stored !== null && stored !== shards) {
       throw new ConfigError(
         `the data directory ${settings.dataDir} was founded with ${stored} shards, not ${shards}: start with --shards ${stored}`,
@@ -134,12 +139,13 @@ export class KvServer implements NodeContext {
       http: settings.announceHttp ?? this.#reachable(settings.http, httpPort),
     };
     promClient.collectDefaultMetrics({ register: this.registry });
-    const open = this.#options.openHost ?? ((...details) => this.#openRaftHost(shards, ...details));
+    const open = this.#options.openHost ?? ((...details) => this.#openRaftHost({ shards, joined }, ...details));
     const host = await open(settings, this.announced, prometheusMeter(promClient, this.registry), this.#observer());
     this.#host = host;
     host.onFailed = (error) => this.#fail(error);
     const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
     host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
+    if (joined !== null) rememberCluster(settings.dataDir, joined);
     if (stored === null) writeShardCount(settings.dataDir, shards);
     for (let shard = 0; shard < shards; shard += 1) {
       const stateMachine = new KvStateMachine();
@@ -158,7 +164,7 @@ export class KvServer implements NodeContext {
   }
 
   async #openRaftHost(
-    shards: number,
+    { shards, joined }: { readonly shards: number; readonly joined: JoinedCluster | null },
     settings: Settings,
     announced: Announced,
     meter: Meter,
@@ -168,9 +174,9 @@ export class KvServer implements NodeContext {
       id: settings.id,
       dataDir: settings.dataDir,
       listen: settings.peer,
-      members: settings.members,
-      clusterName: settings.clusterName,
-      bootstrap: settings.bootstrap,
+      members: { ...joined?.members, ...settings.members },
+      ...(joined === null ? { clusterName: settings.clusterName } : { clusterId: joined.clusterId, join: true }),
+      bootstrap: settings.bootstrap || joined !== null,
       attributes: { resp: announced.resp, http: announced.http, shards: String(shards) },
       heartbeatMs: settings.heartbeatMs,
       electionTimeoutMs: settings.electionTimeoutMs,

@@ -5,6 +5,7 @@ import {
   type GroupStatus,
   type HostPeerStatus,
   type HostStatus,
+  type MembersChange,
   type NodeId,
   NoriError,
   type ReadDone,
@@ -34,6 +35,7 @@ export class FakeHost implements KvHost {
     readonly consistency: Consistency | null;
   }[] = [];
   readonly transfers: { readonly group: number; readonly to: string | null }[] = [];
+  readonly changes: { readonly group: number; readonly change: MembersChange }[] = [];
   onFailed: ((error: NoriError) => void) | null = null;
   onRefused: ((peer: string, error: NoriError) => void) | null = null;
   closed = false;
@@ -130,6 +132,9 @@ export class FakeHost implements KvHost {
       persistedIndex: this.applied,
       voters: members,
       learners: [],
+      members: members.map((id) => ({ id, address: `127.0.0.1:720${id.slice(1)}`, role: 'voter' })),
+      change: null,
+      removed: false,
       halted: null,
       lease: null,
       peers: [...this.nodes.keys()].map((id) => ({ id: id as NodeId, matchIndex: this.applied, state: 'replicate' })),
@@ -159,6 +164,11 @@ export class FakeHost implements KvHost {
   transferLeadership(group: number, to: string | null): Promise<void> {
     this.transfers.push({ group, to });
     return Promise.resolve();
+  }
+
+  changeMembers(group: number, change: MembersChange): Promise<number> {
+    this.changes.push({ group, change });
+    return Promise.resolve(this.applied);
   }
 
   close(): Promise<void> {

@@ -9,6 +9,8 @@ import { until } from './until.ts';
 
 export interface TestClusterOptions {
   readonly nodes?: number;
+  /** The first so many nodes found the cluster; the others may join it later. Default: all. */
+  readonly founders?: number;
   readonly shards?: number;
   /** More flags for every node. */
   readonly flags?: readonly string[];
@@ -28,16 +30,18 @@ export function flagsOf(settings: Readonly<Record<string, string>>): string[] {
 /** Nodes of one cluster, each its own process with its own disk directory, started, killed and asked by a test. */
 export class TestCluster {
   readonly ids: readonly string[];
+  readonly founders: readonly string[];
   readonly directory: string;
   readonly #base: number;
   readonly #options: TestClusterOptions;
+  #seedPort = 0;
   readonly #processes: Map<string, NodeProcess> = new Map();
 
   /** Founds a cluster; resolves when every shard has a leader on every node. */
   static async start(options: TestClusterOptions = {}): Promise<TestCluster> {
     const cluster = new TestCluster(options, await freeBasePort(options.nodes ?? 3));
-    for (const id of cluster.ids) cluster.startNode(id);
-    await cluster.ready();
+    for (const id of cluster.founders) cluster.startNode(id);
+    await cluster.ready(cluster.founders);
     return cluster;
   }
 
@@ -45,6 +49,7 @@ export class TestCluster {
     this.#options = options;
     this.#base = base;
     this.ids = Array.from({ length: options.nodes ?? 3 }, (_, at) => `n${at + 1}`);
+    this.founders = this.ids.slice(0, options.founders ?? this.ids.length);
     this.directory = mkdtempSync(join(tmpdir(), 'nori-kv-test-'));
   }
 
@@ -66,17 +71,35 @@ export class TestCluster {
 
   /** The command line of a node. */
   argsOf(id: string): string[] {
-    const members = this.ids.map((member) => `${member}=127.0.0.1:${this.peerPort(member)}`).join(',');
+    const members = this.founders.map((member) => `${member}=127.0.0.1:${this.peerPort(member)}`).join(',');
     const flags = flagsOf({
       '--id': id,
       '--data-dir': this.dataDir(id),
-      '--members': members,
       '--resp': `127.0.0.1:${this.respPort(id)}`,
       '--http': `127.0.0.1:${this.httpPort(id)}`,
       '--peer': `127.0.0.1:${this.peerPort(id)}`,
       '--shards': String(this.#options.shards ?? 4),
     });
-    return ['serve', '--bootstrap', ...flags, ...(this.#options.flags ?? [])];
+    const founder = this.founders.includes(id);
+    const cluster = founder ? ['--bootstrap', '--members', members] : ['--join', `127.0.0.1:${this.#seedPort}`];
+    return ['serve', ...cluster, ...flags, ...(this.#options.flags ?? [])];
+  }
+
+  /** Starts a node that is no founder and makes it a member of every shard. */
+  async join(id: string, through: string): Promise<void> {
+    this.#seedPort = this.httpPort(through);
+    this.startNode(id);
+    await until(`${id} answers`, () => fetch(`http://127.0.0.1:${this.httpPort(id)}/healthz`).then(({ ok }) => ok));
+    await this.member(through, 'add', id, `127.0.0.1:${this.peerPort(id)}`);
+    await this.ready([id]);
+  }
+
+  /** `nori-kv member`, asked of a node. */
+  async member(through: string, ...words: readonly string[]): Promise<string> {
+    const command = new NodeProcess(['member', ...words, '--http', `127.0.0.1:${this.httpPort(through)}`]);
+    const { code } = await command.exited;
+    if (code !== 0) throw new Error(`member ${words.join(' ')}: ${command.stderr}`);
+    return command.stdout;
   }
 
   startNode(id: string, moreFlags: readonly string[] = []): NodeProcess {

@@ -50,6 +50,8 @@ export type ErrorCode =
   | 'ADDRESS_INVALID'
   | 'CONFIG_INVALID'
   | 'CONFIGURATION_INVALID'
+  | 'CHANGE_IN_PROGRESS'
+  | 'CHANGE_GIVEN_UP'
   | 'GROUP_EXISTS'
   | 'GROUP_UNKNOWN'
   | 'GROUP_DESTROYED'
@@ -106,7 +108,7 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   DISK_REPLACED: fact(
     'none',
     false,
-    'a wiped node may not vote under its old name: give it a new id, or restore its disk',
+    'a wiped node may not vote under its old name: restore its disk, or remove the member and add it again, or give it a new id',
   ),
   STALE_INCARNATION: fact(
     'none',
@@ -118,6 +120,12 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   // use
   CONFIG_INVALID: fact('none', false, 'mend the field the message names'),
   CONFIGURATION_INVALID: fact('notApplied', false, 'ask for a change the current configuration allows'),
+  CHANGE_IN_PROGRESS: fact('notApplied', true, 'wait for the change of members under way, or give it up'),
+  CHANGE_GIVEN_UP: fact(
+    'notApplied',
+    true,
+    'a new member could not keep up, or somebody gave the change up: look at the new member, then retry',
+  ),
   GROUP_EXISTS: fact('none', false, 'use the group that exists, or another id'),
   GROUP_UNKNOWN: fact('notApplied', false, 'create the group on this host first'),
   GROUP_DESTROYED: fact('unknown', false, 'the group was destroyed on this host'),

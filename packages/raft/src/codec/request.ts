@@ -8,7 +8,14 @@ import { type ByteReader, type ByteWriter, malformed } from './bytes.ts';
  * `ByRound` twins only by a round of messages. A read index that would have to wait for the limbo to end is refused with
  * READ_IN_LIMBO: the asker may hand over its query instead.
  */
-export const ForwardKind = { execute: 1, query: 2, readIndex: 3, queryByRound: 4, readIndexByRound: 5 } as const;
+export const ForwardKind = {
+  execute: 1,
+  query: 2,
+  readIndex: 3,
+  queryByRound: 4,
+  readIndexByRound: 5,
+  changeMembers: 6,
+} as const;
 
 export interface ForwardRequest {
   /** Chosen by the asker, who finds the reply by it. */

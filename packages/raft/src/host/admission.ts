@@ -41,6 +41,12 @@ export class Admission {
     return null;
   }
 
+  /** The node left: whoever comes under its name next is met for the first time. */
+  async forget(peer: NodeId): Promise<void> {
+    this.vouched.delete(peer);
+    if (this.directory.peers.has(peer)) await this.directory.forgetPeer(peer);
+  }
+
   /** Whether every one of these nodes was met, and none under a name that somebody knows with another disk. */
   hasMet(nodes: Iterable<NodeId>): boolean {
     for (const node of nodes) {

@@ -60,6 +60,47 @@ export interface CreateGroup {
   readonly stateMachine: StateMachine;
   /** The founding voters and their peer addresses; ignored when the group is already on disk. Default: the host's members. */
   readonly members?: Readonly<Record<string, string>>;
+  /**
+   * The group exists elsewhere: start without members, and wait to be added. Default: whether the host was opened with
+   * `join`. Ignored when the group is already on disk.
+   */
+  readonly join?: boolean;
+}
+
+/** What shall be different about the members of a group, in one step. Nobody may be named twice. */
+export interface MembersChange {
+  /** New voters and their peer addresses by node id. They learn first, and vote once they have caught up. */
+  readonly add?: Readonly<Record<string, string>>;
+  /** New members without a vote. */
+  readonly addLearners?: Readonly<Record<string, string>>;
+  readonly remove?: readonly string[];
+  /** Learners that shall vote. */
+  readonly promote?: readonly string[];
+  /** Voters that shall only learn. */
+  readonly demote?: readonly string[];
+}
+
+export interface MemberStatus {
+  readonly id: NodeId;
+  /** Its peer address. */
+  readonly address: string;
+  /** `joining`: it learns, and is to vote; `leaving`: it votes until the change under way is complete. */
+  readonly role: 'voter' | 'learner' | 'joining' | 'leaving';
+}
+
+/** A change of members that is not complete. */
+export interface ChangeStatus {
+  /** `catchingUp`: new voters learn; `joint`: old and new voters decide together; `committing`: its last entry is not committed. */
+  readonly phase: 'catchingUp' | 'joint' | 'committing';
+  /** Who will vote. */
+  readonly voters: readonly NodeId[];
+  /** Leader only: how far those who learn are. `targetIndex` is the end of the log when their round began. */
+  readonly catchingUp: readonly {
+    readonly id: NodeId;
+    readonly round: number;
+    readonly matchIndex: Index;
+    readonly targetIndex: Index;
+  }[];
 }
 
 export interface GroupStatus {
@@ -73,6 +114,11 @@ export interface GroupStatus {
   readonly persistedIndex: Index;
   readonly voters: readonly NodeId[];
   readonly learners: readonly NodeId[];
+  readonly members: readonly MemberStatus[];
+  /** The change of members under way, or null. */
+  readonly change: ChangeStatus | null;
+  /** This node heard that it was removed from the group. */
+  readonly removed: boolean;
   /** Why the group stopped on this node, or null. */
   readonly halted: string | null;
   /** Leader only, else null: what its reads and commits rest on. */

@@ -1,10 +1,12 @@
 import { NoriError } from '../base/errors.ts';
+import { decodeChange, encodeChange } from '../codec/change.ts';
 import { ForwardKind, type ForwardReply, type ForwardRequest } from '../codec/request.ts';
-import { type GroupId, type NodeId, Role } from '../core/types.ts';
+import { type GroupId, type MembershipChange, type NodeId, Role } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { CallOptions, ExecuteDone, ReadDone, ReadOptions } from './api.ts';
+import type { ChangeDone } from './changes.ts';
 import { failureReply, Forwarding, type PeerView } from './forwarding.ts';
 import { diskFull, type Group } from './group.ts';
 import type { HostOptions } from './options.ts';
@@ -12,6 +14,8 @@ import { readError, type WaitingRead } from './reads.ts';
 import type { Turn } from './turn.ts';
 
 const nothing = new Uint8Array(0);
+/** A new member has the whole log to fetch first. */
+const changeTimeoutMs = 60_000;
 
 export interface CallParts {
   readonly options: HostOptions;
@@ -80,6 +84,27 @@ export class Calls {
     const error = malformed(query, options);
     if (error === null) this.startRead(groupId, query, options, done);
     else done(error, null, nothing);
+  }
+
+  /** Changes who is in the group; null gives up the change under way. `done` is called exactly once. */
+  change(groupId: GroupId, change: MembershipChange | null, options: CallOptions, done: ChangeDone): void {
+    const group = this.parts.groups.get(groupId);
+    const refusal = this.refuses(groupId, group) ?? malformed(nothing, options);
+    if (refusal !== null || group === undefined) {
+      done(refusal as NoriError, 0);
+      return;
+    }
+    const timeoutMs = options.timeoutMs ?? changeTimeoutMs;
+    const leader = this.elsewhere(group, options);
+    if (leader !== null) {
+      const call = { peer: leader, group: groupId, kind: ForwardKind.changeMembers, payload: encodeChange(change) };
+      this.forward({ ...call, timeoutMs }, (error, index) => done(error, index));
+      return;
+    }
+    const { clock, turn } = this.parts;
+    const deadlineMs = clock.nowMs() + timeoutMs;
+    group.push(group.changes.add(change, { deadlineMs, wallMs: clock.wallMs(), done }));
+    turn.schedule(group);
   }
 
   /** Waits until this node has applied every command acknowledged before the call. */
@@ -205,6 +230,9 @@ export class Calls {
         this.startRead(group, null, { ...options, consistency }, done, true);
         return;
       }
+      case ForwardKind.changeMembers:
+        this.onChangeRequest(request, options, respond);
+        return;
       default:
         respond(
           failureReply(
@@ -212,6 +240,20 @@ export class Calls {
             new NoriError('UNSUPPORTED', { message: `this node knows no request of kind ${request.kind}` }),
           ),
         );
+    }
+  }
+
+  private onChangeRequest(request: ForwardRequest, options: CallOptions, respond: (reply: ForwardReply) => void): void {
+    const { id, group } = request;
+    const done: ChangeDone = (error, index) =>
+      respond(
+        error === null ? { id, code: '', leaderHint: '', index, term: 0, payload: nothing } : failureReply(id, error),
+      );
+    try {
+      this.change(group, decodeChange(request.payload), options, done);
+    } catch (error) {
+      if (!(error instanceof NoriError)) throw error;
+      done(error, 0);
     }
   }
 

@@ -1,5 +1,5 @@
 import { NoriError } from '../base/errors.ts';
-import type { GroupId, Index } from '../core/types.ts';
+import type { GroupId, Index, MembershipChange } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { CallOptions, ReadOptions, ReadProof } from './api.ts';
 import type { Calls } from './calls.ts';
@@ -53,6 +53,10 @@ export class Client {
     return this.call(options, (left, settle) =>
       this.calls.awaitReadIndex(group, left, (error, proof) => settle(error, proof as ReadProof)),
     );
+  }
+
+  change(group: GroupId, change: MembershipChange | null, options: CallOptions = {}): Promise<Index> {
+    return this.call(options, (left, settle) => this.calls.change(group, change, left, settle));
   }
 
   private call<T, O extends CallOptions>(

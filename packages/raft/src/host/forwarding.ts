@@ -105,7 +105,7 @@ export class Forwarding {
   private superseded(call: Outstanding, nowMs: number, view: PeerView): NoriError | null {
     const leaderHint = view.leaderOf(call.group);
     if (leaderHint === null || leaderHint === call.peer) return null;
-    if (call.kind !== ForwardKind.execute) {
+    if (!writes(call.kind)) {
       return new NoriError('NOT_LEADER', {
         message: `${call.peer} does not lead group ${call.group} any more`,
         leaderHint,
@@ -128,11 +128,16 @@ export class Forwarding {
   failAll(error: NoriError): void {
     const calls = [...this.outstanding.values()];
     this.outstanding.clear();
-    for (const { kind, done } of calls) done(kind === ForwardKind.execute ? error : readError(error), 0, 0, nothing);
+    for (const { kind, done } of calls) done(writes(kind) ? error : readError(error), 0, 0, nothing);
   }
 }
 
 const graceMs = 100;
+
+/** What was asked may have been done though no answer came. */
+function writes(kind: number): boolean {
+  return kind === ForwardKind.execute || kind === ForwardKind.changeMembers;
+}
 
 /** What a leader answers when a forwarded call failed. */
 export function failureReply(id: number, error: NoriError): ForwardReply {
@@ -143,7 +148,7 @@ function errorOf(reply: ForwardReply, kind: number): NoriError {
   const code = Object.hasOwn(errorCodes, reply.code) ? (reply.code as ErrorCode) : 'OUTCOME_UNKNOWN';
   const leaderHint = reply.leaderHint === '' ? null : reply.leaderHint;
   const error = new NoriError(code, { message: textOf(reply.payload), leaderHint });
-  return kind === ForwardKind.execute ? error : readError(error);
+  return writes(kind) ? error : readError(error);
 }
 
 function textOf(payload: Uint8Array): string {
@@ -155,11 +160,11 @@ function textOf(payload: Uint8Array): string {
 }
 
 function late(call: Outstanding): NoriError {
-  return call.kind === ForwardKind.execute ? commitTimeout(0) : lost(call);
+  return writes(call.kind) ? commitTimeout(0) : lost(call);
 }
 
 function lost(call: Outstanding): NoriError {
   const message = `the link to ${call.peer} broke before it answered`;
-  if (call.kind !== ForwardKind.execute) return new NoriError('READ_TIMEOUT', { message });
+  if (!writes(call.kind)) return new NoriError('READ_TIMEOUT', { message });
   return new NoriError('OUTCOME_UNKNOWN', { message });
 }

@@ -11,6 +11,7 @@ import { Metric } from '../observe/metrics.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
 import { Applier } from './applier.ts';
+import { WaitingChanges } from './changes.ts';
 import type { Subscription } from './subscription.ts';
 import { type WaitingProposal, WaitingProposals } from './proposals.ts';
 import { GroupReads } from './group-reads.ts';
@@ -36,6 +37,7 @@ export class Group {
   readonly output: Output = new Output();
   readonly waiting: WaitingProposals = new WaitingProposals();
   readonly reads: GroupReads;
+  readonly changes: WaitingChanges;
   readonly applier: Applier;
   readonly subscriptions: Set<Subscription> = new Set();
   /** In the host's list of groups with something to do. */
@@ -57,6 +59,8 @@ export class Group {
   private applySinceMs = 0;
   /** The core was told that the disk or the state machine stands still. */
   stalled = false;
+  /** The configurations that were last taken note of, in effect and committed. */
+  private membersSeen: readonly [Index, Index] = [-1, -1];
   /** Commit times are measured through here. */
   private measured: Index = 0;
 
@@ -76,6 +80,7 @@ export class Group {
     this.limits = fields.limits;
     this.meter = fields.meter;
     this.nowMs = fields.nowMs;
+    this.changes = new WaitingChanges(fields.id);
     this.output.deadlineMs = this.raft.electionDeadlineMs;
     this.applier = new Applier(this.raft.log, this.stateMachine, fields.limits.applyBytesPerTurnMax, {
       onApplied: (index) => this.onApplied(index),
@@ -93,7 +98,7 @@ export class Group {
 
   /** How many callers wait for an outcome here. */
   get pending(): number {
-    return this.waiting.size + this.reads.size + this.submitted.length;
+    return this.waiting.size + this.reads.size + this.submitted.length + this.changes.size;
   }
 
   /** Whether a further turn has something to do for the group, time aside. */
@@ -213,7 +218,17 @@ export class Group {
       else if (note.kind === 'transferFailed') this.endTransfers(false);
     }
     if (output.commit > 0) this.onCommit(output.commit);
+    if (this.changes.size > 0) this.changes.settle(output, this.raft);
     if (this.raft.role !== Role.leader) this.clockProposed = false;
+  }
+
+  /** Whether another configuration is in effect, or known to be committed, than when this was last asked. */
+  membersChanged(): boolean {
+    const { configurationIndex, committedConfigurationIndex } = this.raft;
+    const [inEffect, committed] = this.membersSeen;
+    if (inEffect === configurationIndex && committed === committedConfigurationIndex) return false;
+    this.membersSeen = [configurationIndex, committedConfigurationIndex];
+    return true;
   }
 
   private endTransfers(succeeded: boolean): void {
@@ -289,6 +304,7 @@ export class Group {
   expire(nowMs: number): void {
     this.expireSubmitted(nowMs);
     this.waiting.expire(nowMs);
+    this.changes.expire(nowMs);
     this.reads.expire(nowMs);
   }
 
@@ -307,6 +323,7 @@ export class Group {
     this.submitted = [];
     for (const waiting of submitted) waiting.done(notTaken, 0, nothing);
     this.waiting.failAll(error);
+    this.changes.failAll(error);
     this.reads.failAll(error);
     for (const subscription of this.subscriptions) subscription.end(error);
     this.subscriptions.clear();

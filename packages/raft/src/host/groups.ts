@@ -1,6 +1,7 @@
 import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
 import { foundingConfiguration } from '../core/configuration.ts';
+import { noBase, noHardState } from '../codec/record.ts';
 import { RaftState } from '../core/state.ts';
 import {
   type Configuration,
@@ -60,7 +61,7 @@ export class Groups {
 
   async create(create: CreateGroup): Promise<void> {
     const { group: id, stateMachine } = create;
-    const { recovered, turn, options } = this.parts;
+    const { recovered, turn } = this.parts;
     if (!Number.isSafeInteger(id) || id < 1 || id > 0xffff_ffff) {
       const message = `group must be a whole number from 1 to 2^32 - 1, not ${String(id)}`;
       throw new NoriError('CONFIG_INVALID', { message });
@@ -77,8 +78,7 @@ export class Groups {
         outcome: 'notApplied',
       });
     }
-    const members = create.members === undefined ? options.members : this.foundersOf(create.members);
-    const start = await this.startOf(id, onDisk, members, stateMachine);
+    const start = await this.startOf(create, onDisk);
     const group = this.makeGroup(start, stateMachine);
     // From here on the group has the entries; what is kept is that its id is taken.
     recovered.set(id, { ...start, entries: [] });
@@ -87,15 +87,11 @@ export class Groups {
   }
 
   /** Its id is taken while its state is read: until it is complete the group hears nothing. */
-  private async startOf(
-    id: GroupId,
-    onDisk: RecoveredGroup | undefined,
-    members: readonly Member[],
-    stateMachine: StateMachine,
-  ): Promise<StartOfGroup> {
+  private async startOf(create: CreateGroup, onDisk: RecoveredGroup | undefined): Promise<StartOfGroup> {
+    const { group: id, stateMachine } = create;
     if (onDisk === undefined) {
-      const founded = await this.found(id, foundingConfiguration(members));
-      return { ...founded, snapshot: null, applied: resumeIndex(founded, stateMachine.durablePosition?.() ?? null) };
+      const begun = await this.begin(create);
+      return { ...begun, snapshot: null, applied: resumeIndex(begun, stateMachine.durablePosition?.() ?? null) };
     }
     this.founding.add(id);
     try {
@@ -142,6 +138,20 @@ export class Groups {
     });
   }
 
+  private begin(create: CreateGroup): Promise<RecoveredGroup> {
+    const { options } = this.parts;
+    if (create.join ?? options.join) return this.await(create.group);
+    const members = create.members === undefined ? options.members : this.foundersOf(create.members);
+    return this.found(create.group, foundingConfiguration(members));
+  }
+
+  /** A group that knows nobody, and so asks nobody for a vote: its leader will come to it. */
+  private async await(id: GroupId): Promise<RecoveredGroup> {
+    this.parts.wal.createGroup(id);
+    await this.taken(id);
+    return { group: id, hardState: noHardState, entries: [], base: noBase, destroyed: false, wholeFrom: 0 };
+  }
+
   private async found(id: GroupId, configuration: Configuration): Promise<RecoveredGroup> {
     const { wal } = this.parts;
     // Every founder writes the same first entry, as if an earlier leader had committed it everywhere.
@@ -150,6 +160,12 @@ export class Groups {
     wal.createGroup(id);
     wal.setHardState(id, hardState);
     wal.append(id, [first]);
+    await this.taken(id);
+    return { group: id, hardState, entries: [first], base: noBase, destroyed: false, wholeFrom: 0 };
+  }
+
+  /** Resolves when what is staged of a new group is durable. */
+  private async taken(id: GroupId): Promise<void> {
     this.founding.add(id);
     try {
       await this.flushed();
@@ -157,14 +173,6 @@ export class Groups {
       this.founding.delete(id);
     }
     this.parts.assertRunning();
-    return {
-      group: id,
-      hardState,
-      entries: [first],
-      base: { index: 0, term: 0, timeMs: 0 },
-      destroyed: false,
-      wholeFrom: 0,
-    };
   }
 
   private makeGroup(start: StartOfGroup, stateMachine: StateMachine): Group {

@@ -14,6 +14,8 @@ import type {
   GroupStatus,
   HostPeerStatus,
   HostStatus,
+  MembersChange,
+  MemberStatus,
   ReadDone,
   ReadOptions,
   ReadProof,
@@ -24,10 +26,10 @@ import { explain } from './explain.ts';
 import type { Group } from './group.ts';
 import { Groups } from './groups.ts';
 import { Narrator } from './narrator.ts';
-import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
+import { checkedChange, type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
 import { Snapshots } from './snapshots.ts';
-import { groupStatus, hostStatus } from './status.ts';
+import { groupStatus, hostStatus, memberStatus } from './status.ts';
 import { Subscription } from './subscription.ts';
 import { Turn } from './turn.ts';
 
@@ -91,7 +93,9 @@ export class Host {
       onSweep: (nowMs) => {
         this.calls.expire(nowMs);
         this.snapshots.sweep();
+        this.peerTable.sweep(nowMs);
       },
+      onMembersChanged: () => this.peerTable.followMembers(),
     });
     const { turn } = this;
     this.groups = new Groups({
@@ -195,8 +199,10 @@ export class Host {
   protected async start(): Promise<void> {
     try {
       for (const { id, address } of this.options.members) if (id !== this.id) this.transport.setPeer(id, address);
+      // Who joins a cluster has no part in founding it, and asks nobody for a vote before the log says it has one.
+      if (this.options.join && !this.directory.founded) await this.directory.markFounded();
       this.turn.held = !this.directory.founded;
-      if (this.options.members.length > 1) this.address = await this.transport.start();
+      if (this.options.listen !== '') this.address = await this.transport.start();
       await this.peerTable.foundWhenMet();
       this.turn.request();
     } catch (error) {
@@ -343,6 +349,49 @@ export class Host {
    */
   async installSnapshot(groupId: GroupId, image: AsyncIterable<Uint8Array>): Promise<Index> {
     return this.snapshots.install(this.acting(groupId), image);
+  }
+
+  /**
+   * Makes a node a voter of the group. It must be running, opened with `join`; it learns first, and votes once it has
+   * caught up. Any member may be asked. Resolves with the index of the last step when all of it is committed.
+   *
+   * @param options `timeoutMs` is 60,000 by default.
+   * @throws NoriError what `changeMembers` throws.
+   */
+  addMember(group: GroupId, id: string, address: string, options?: CallOptions): Promise<Index> {
+    return this.changeMembers(group, { add: { [id]: address } }, options);
+  }
+
+  /** Removes a member, be it the leader, who then hands over. Throws what `changeMembers` throws. */
+  removeMember(group: GroupId, id: string, options?: CallOptions): Promise<Index> {
+    return this.changeMembers(group, { remove: [id] }, options);
+  }
+
+  /**
+   * Changes any number of members at once (thesis 4.3). One change at a time; a change goes on when its leader dies, and
+   * when the caller stops waiting.
+   *
+   * @throws NoriError CONFIGURATION_INVALID, CHANGE_IN_PROGRESS, CHANGE_GIVEN_UP, NOT_LEADER, QUORUM_UNAVAILABLE,
+   *   PROPOSAL_DROPPED (the group is as it was); COMMIT_TIMEOUT, OUTCOME_UNKNOWN, ABORTED (it may still go on).
+   */
+  async changeMembers(group: GroupId, change: MembersChange, options?: CallOptions): Promise<Index> {
+    this.groups.known(group);
+    return await this.client.change(group, checkedChange(change), options);
+  }
+
+  /**
+   * Gives up the change under way: one that waits for a new member to catch up, or for new voters who do not answer.
+   *
+   * @throws NoriError what `changeMembers` throws; CONFIGURATION_INVALID when there is none.
+   */
+  async giveUpChange(group: GroupId, options?: CallOptions): Promise<Index> {
+    this.groups.known(group);
+    return await this.client.change(group, null, options);
+  }
+
+  /** Who is in the group, as far as this node knows. */
+  members(group: GroupId): readonly MemberStatus[] {
+    return memberStatus(this.groups.known(group).raft);
   }
 
   /** The core of a group that is open here and not halted, for those who check it: to look at, never to change. */

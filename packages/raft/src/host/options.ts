@@ -1,7 +1,7 @@
 import { chunkBytesMax } from '../codec/snapshot.ts';
 import { NoriError } from '../base/errors.ts';
 import { defaultRaftOptions, type RaftOptions } from '../core/state.ts';
-import { isNodeId, type Member, type NodeId } from '../core/types.ts';
+import { isNodeId, type Member, type MembershipChange, type NodeId } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { DirectoryLock, Disk } from '../ports/disk.ts';
 import type { Meter, Observer } from '../ports/meter.ts';
@@ -9,6 +9,7 @@ import type { Network } from '../ports/network.ts';
 import type { Random } from '../ports/random.ts';
 import { defaultLimits } from '../transport/limits.ts';
 import { sectorBytes } from '../wal/block.ts';
+import type { MembersChange } from './api.ts';
 
 /** Where a host meets the world. The simulator passes others than node/ does. */
 export interface Ports {
@@ -41,6 +42,11 @@ export interface HostConfig {
   readonly clusterId: Uint8Array;
   /** Found a new cluster if the directory is empty. Default false: an empty directory is refused. */
   readonly bootstrap?: boolean;
+  /**
+   * Join a cluster that exists: this node founds nothing, and waits to be added to groups (`addMember`). `members` names
+   * this node and those who are in the cluster now. Changes nothing once the directory has a group. Default false.
+   */
+  readonly join?: boolean;
   /** Told to every peer, for example client-facing addresses. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** Default 150. */
@@ -96,6 +102,7 @@ export interface HostOptions {
   readonly directory: string;
   readonly clusterId: Uint8Array;
   readonly bootstrap: boolean;
+  readonly join: boolean;
   readonly attributes: Readonly<Record<string, string>>;
   readonly raft: RaftOptions;
   readonly stallTimeoutMs: number;
@@ -124,6 +131,7 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
   directory: true,
   clusterId: true,
   bootstrap: true,
+  join: true,
   attributes: true,
   heartbeatMs: true,
   electionTimeoutMs: true,
@@ -166,7 +174,8 @@ export function hostOptions(config: HostConfig): HostOptions {
     listen: textOr('listen', config.listen, own.address),
     directory: textOr('directory', config.directory, ''),
     clusterId: checkedClusterId(config.clusterId),
-    bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? false),
+    bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? config.join ?? false),
+    join: checkedBoolean('join', config.join ?? false),
     attributes: checkedAttributes(config.attributes ?? {}),
     raft: { ...defaultRaftOptions, ...checkedTimes(config) },
     stallTimeoutMs: positive('stallTimeoutMs', config.stallTimeoutMs ?? checkedTimes(config).electionTimeoutMsMax),
@@ -240,21 +249,45 @@ function checkedMembers(config: HostConfig): Member[] {
 }
 
 /** @throws NoriError CONFIG_INVALID. */
-export function membersOf(record: Readonly<Record<string, string>>): Member[] {
+export function membersOf(record: Readonly<Record<string, string>>, field = 'members'): Member[] {
   if (typeof record !== 'object' || record === null || Array.isArray(record)) {
-    throw invalid('members', "must be an object of addresses by node id, like {n1: 'HOST:PORT'}");
+    throw invalid(field, "must be an object of addresses by node id, like {n1: 'HOST:PORT'}");
   }
   const members: Member[] = [];
   const addresses = new Set<string>();
   for (const [id, address] of Object.entries(record)) {
-    if (!isNodeId(id)) throw invalid('members', `names ${JSON.stringify(id)}, which is no node id`);
-    if (typeof address !== 'string') throw invalid('members', `gives ${id} an address that is not text`);
-    if (address !== '' && addresses.has(address)) throw invalid('members', `gives two nodes the address ${address}`);
+    if (!isNodeId(id)) throw invalid(field, `names ${JSON.stringify(id)}, which is no node id`);
+    if (typeof address !== 'string') throw invalid(field, `gives ${id} an address that is not text`);
+    if (address !== '' && addresses.has(address)) throw invalid(field, `gives two nodes the address ${address}`);
     addresses.add(address);
     members.push({ id, address });
   }
-  if (members.length === 0) throw invalid('members', 'names nobody');
+  if (members.length === 0) throw invalid(field, 'names nobody');
   return members;
+}
+
+/** @throws NoriError CONFIG_INVALID. Whether the group allows it is for the leader to say. */
+export function checkedChange(change: MembersChange): MembershipChange {
+  assertKnownFields(change, { add: true, addLearners: true, remove: true, promote: true, demote: true });
+  const added = (field: 'add' | 'addLearners'): Member[] => {
+    const record = change[field] ?? {};
+    return typeof record === 'object' && Object.keys(record).length === 0 ? [] : membersOf(record, field);
+  };
+  const named = (field: 'remove' | 'promote' | 'demote'): NodeId[] => {
+    const ids: readonly unknown[] = change[field] ?? [];
+    if (!Array.isArray(ids)) throw invalid(field, 'must be a list of node ids');
+    return ids.map((id: unknown) => {
+      if (typeof id === 'string' && isNodeId(id)) return id;
+      throw invalid(field, `names ${JSON.stringify(id)}, which is no node id`);
+    });
+  };
+  return {
+    add: added('add'),
+    addLearners: added('addLearners'),
+    remove: named('remove'),
+    promote: named('promote'),
+    demote: named('demote'),
+  };
 }
 
 function checkedClusterId(value: unknown): Uint8Array {

@@ -11,6 +11,8 @@ import type { Narrator } from './narrator.ts';
 import type { HostOptions } from './options.ts';
 import type { Turn } from './turn.ts';
 
+const doubtSweepMs = 500;
+
 export interface PeerParts {
   readonly options: HostOptions;
   readonly directory: DataDirectory;
@@ -30,12 +32,83 @@ export interface PeerParts {
 export class Peers {
   private readonly parts: PeerParts;
   private readonly admission: Admission;
+  /** Everybody who may be a peer, with the newest address known. */
+  private members = new Map<NodeId, string>();
+  /** Whom the groups of this host name. */
+  private named: ReadonlySet<NodeId> = new Set();
+  /** Whom they named once and do not any more. */
+  private readonly departed = new Set<NodeId>();
+  /** With the newest address, for when this host is in doubt. */
+  private readonly everKnown = new Map<NodeId, string>();
+  private inDoubt = false;
+  private leaderlessSinceMs: number = Number.POSITIVE_INFINITY;
+  private sweepAtMs = 0;
   private readonly refusals: Map<NodeId, NoriError> = new Map();
 
   constructor(parts: PeerParts) {
     this.parts = parts;
-    const isMember = (peer: NodeId): boolean => parts.options.members.some((member) => member.id === peer);
-    this.admission = new Admission(parts.directory, parts.options.id, isMember);
+    for (const { id, address } of parts.options.members) {
+      this.members.set(id, address);
+      this.everKnown.set(id, address);
+    }
+    this.admission = new Admission(parts.directory, parts.options.id, (peer) => this.members.has(peer));
+  }
+
+  /**
+   * Some group may have new members, or fewer. Peers are those whom any group names, committed or not. Only before the
+   * cluster is founded, or while no group of this host names anybody, it goes by what it was started with; and in doubt
+   * by everybody it ever knew.
+   */
+  followMembers(): void {
+    const { options, groups, transport, directory } = this.parts;
+    const named = new Map<NodeId, string>();
+    for (const { raft } of groups.values()) {
+      for (const { members } of [raft.committedConfiguration, raft.configuration]) {
+        for (const { id, address } of members) named.set(id, address === '' ? (named.get(id) ?? '') : address);
+      }
+    }
+    for (const id of this.named) if (!named.has(id)) this.departed.add(id);
+    for (const id of named.keys()) this.departed.delete(id);
+    this.named = new Set(named.keys());
+    const members = new Map<NodeId, string>();
+    if (named.size === 0 || !directory.founded) for (const { id, address } of options.members) members.set(id, address);
+    if (this.inDoubt) for (const [id, address] of this.everKnown) members.set(id, address);
+    for (const [id, address] of named) {
+      if (address !== '' || !this.everKnown.has(id)) this.everKnown.set(id, address);
+      members.set(id, this.everKnown.get(id) ?? address);
+    }
+    const before = this.members;
+    this.members = members;
+    for (const [id, address] of members) if (id !== options.id) transport.setPeer(id, address);
+    for (const id of before.keys()) if (id !== options.id && !members.has(id)) this.part(id);
+  }
+
+  /**
+   * A node that missed changes may not know who leads it now, and would refuse its leader as a stranger. So when some
+   * group has had no leader for long, whoever was known once is let in again until there is one.
+   */
+  sweep(nowMs: number): void {
+    if (nowMs < this.sweepAtMs) return;
+    this.sweepAtMs = nowMs + doubtSweepMs;
+    let leaderless = false;
+    for (const { halted, raft } of this.parts.groups.values()) leaderless ||= halted === null && raft.leaderId === null;
+    if (!leaderless || this.leaderlessSinceMs === Number.POSITIVE_INFINITY) this.leaderlessSinceMs = nowMs;
+    const inDoubt = nowMs - this.leaderlessSinceMs >= 2 * this.parts.options.raft.electionTimeoutMsMax;
+    if (inDoubt === this.inDoubt) return;
+    this.inDoubt = inDoubt;
+    this.followMembers();
+  }
+
+  private part(peer: NodeId): void {
+    this.parts.transport.removePeer(peer);
+    this.refusals.delete(peer);
+    // A node that no group has named yet was not removed, and stays known by its disk.
+    if (!this.departed.has(peer)) return;
+    this.parts.narrator.logger?.info({ peer }, `${peer} is a member no more`);
+    this.admission.forget(peer).catch((cause: unknown) => {
+      const error = notWritten(cause);
+      if (error.code !== 'DISK_FULL') this.parts.fail(error);
+    });
   }
 
   async admit(
@@ -78,6 +151,7 @@ export class Peers {
       'every founding member was met',
     );
     this.parts.turn.release();
+    this.followMembers();
   }
 
   /** `returned` says that it is a later life than the one that was connected before. */

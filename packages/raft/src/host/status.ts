@@ -1,3 +1,4 @@
+import { isJoint, isMember } from '../core/configuration.ts';
 import { isInLimbo, leaseGrant, limboEntries } from '../core/lease.ts';
 import { ProgressState } from '../core/progress.ts';
 import type { RaftState } from '../core/state.ts';
@@ -6,7 +7,7 @@ import type { NodeId } from '../core/types.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import { hex } from './admission.ts';
-import type { GroupStatus, HostPeerStatus, HostStatus, LeaseStatus } from './api.ts';
+import type { ChangeStatus, GroupStatus, HostPeerStatus, HostStatus, LeaseStatus, MemberStatus } from './api.ts';
 import type { Group } from './group.ts';
 
 export function groupStatus(group: Group, nowMs: number): GroupStatus {
@@ -24,6 +25,9 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
     persistedIndex: log.persistedIndex,
     voters,
     learners: configuration.learners,
+    members: memberStatus(raft),
+    change: changeStatus(raft),
+    removed: raft.isRemoved,
     halted: halted?.message ?? null,
     lease: halted === null ? leaseStatus(raft, nowMs) : null,
     peers: [...(raft.leader?.progress ?? [])].map(([id, progress]) => ({
@@ -39,6 +43,33 @@ function leaseStatus(raft: RaftState, nowMs: number): LeaseStatus | null {
   const remainingMs = Math.min(raft.options.leaseMs, leaseGrant(raft, nowMs)?.remainingMs ?? 0);
   const limbo = isInLimbo(raft) ? limboEntries(raft).length : 0;
   return { remainingMs, barrierMs: Math.max(0, raft.leader.barrierUntilMs - nowMs), limboEntries: limbo };
+}
+
+export function memberStatus({ configuration }: RaftState): MemberStatus[] {
+  const { incoming, outgoing, planned } = configuration;
+  const roleOf = (id: NodeId): MemberStatus['role'] => {
+    if (incoming.includes(id)) return planned?.voters.includes(id) === false ? 'leaving' : 'voter';
+    if (outgoing.includes(id)) return 'leaving';
+    return planned?.voters.includes(id) === true ? 'joining' : 'learner';
+  };
+  return configuration.members
+    .filter(({ id }) => isMember(configuration, id))
+    .map(({ id, address }) => ({ id, address, role: roleOf(id) }));
+}
+
+function changeStatus(raft: RaftState): ChangeStatus | null {
+  const { configuration, log, leader } = raft;
+  const { incoming, planned } = configuration;
+  const committed = raft.configurationIndex <= log.commit;
+  if (committed && !isJoint(configuration) && planned === undefined) return null;
+  const phase = planned === undefined ? (isJoint(configuration) ? 'joint' : 'committing') : 'catchingUp';
+  const catchingUp = [...(leader?.catchUps ?? [])].map(([id, { round, targetIndex }]) => ({
+    id,
+    round,
+    targetIndex,
+    matchIndex: leader?.progress.get(id)?.matchIndex ?? 0,
+  }));
+  return { phase, voters: planned?.voters ?? incoming, catchingUp };
 }
 
 function roleName(role: Role): GroupStatus['role'] {

@@ -45,6 +45,7 @@ export class Turn {
   private readonly narrator: Narrator;
   private readonly onDiskFailed: (error: NoriError) => void;
   private readonly onSweep: (nowMs: number) => void;
+  private readonly onMembersChanged: () => void;
   private readonly deadlines = new Deadlines();
   private readonly groups: (Group | undefined)[] = [];
   private ready: Group[] = [];
@@ -72,6 +73,8 @@ export class Turn {
     readonly onDiskFailed: (error: NoriError) => void;
     /** Called every 50 ms or so while calls wait, to end those that have waited long enough. */
     readonly onSweep: (nowMs: number) => void;
+    /** A group has another configuration in effect, or knows another to be committed. */
+    readonly onMembersChanged: () => void;
   }) {
     this.clock = parts.clock;
     this.wal = parts.wal;
@@ -82,6 +85,7 @@ export class Turn {
     this.stallTimeoutMs = parts.stallTimeoutMs;
     const { clock, leaseMs } = parts;
     this.timeGuard = new TimeGuard({ nowMs: clock.nowMs(), wallMs: clock.wallMs(), stallMs: leaseMs / 2 });
+    this.onMembersChanged = parts.onMembersChanged;
   }
 
   allocateSlot(): number {
@@ -91,6 +95,7 @@ export class Turn {
   add(group: Group): void {
     this.groups[group.slot] = group;
     this.narrator.roleOf(group.id, group.raft.role, group.raft.term);
+    if (group.membersChanged()) this.onMembersChanged();
     this.schedule(group);
   }
 
@@ -242,6 +247,7 @@ export class Turn {
     }
     group.settle();
     output.reset();
+    if (group.membersChanged()) this.onMembersChanged();
   }
 
   private onFlushed(awaiting: readonly AwaitsDisk[], error: NoriError | null): void {

@@ -58,7 +58,7 @@ test('a start that fails because the port is taken lets go of the directory, so 
 
 const wrong: readonly (readonly [string, object, RegExp])[] = [
   ['a misspelt field', { dataDirectory: 'x' }, /^dataDirectory is no setting; there are .*dataDir/],
-  ['a field of another layer', { clusterId: new Uint8Array(16) }, /^clusterId is no setting/],
+  ['a field of another layer', { clusterId: new Uint8Array(16) }, /^clusterId must be 32 hexadecimal/],
   ['a member without a port', { members: { n1: '127.0.0.1:1', n2: 'localhost' } }, /address of n2 must be HOST:PORT/],
   ['no address where there are peers', { members: { n1: '', n2: '127.0.0.1:1' } }, /address of n1 must be HOST:PORT/],
   ['a listen address without a port', { listen: 'here' }, /^listen must be HOST:PORT/],

@@ -19,6 +19,11 @@ export interface RaftHostConfig extends Omit<HostConfig, 'directory' | 'clusterI
    * Default 'nori'.
    */
   readonly clusterName?: string;
+  /**
+   * The cluster to join or to start in again, 32 hexadecimal digits as in `status().clusterId`. Needed when `members`
+   * are not the founding ones. Default: what `clusterName` and `members` give.
+   */
+  readonly clusterId?: string;
 }
 
 /** A host on the real clock, disk and network of this machine. */
@@ -31,7 +36,7 @@ export class RaftHost extends Host {
    *   WAL_DAMAGED, FORMAT_TOO_NEW, ADDRESS_IN_USE, ADDRESS_INVALID.
    */
   static async open(config: RaftHostConfig): Promise<RaftHost> {
-    const { dataDir, clusterName = 'nori', ...rest } = checked(config);
+    const { dataDir, clusterName = 'nori', clusterId, ...rest } = checked(config);
     const ports = realPorts(dataDir === undefined);
     const host = new RaftHost(
       await openStorage(
@@ -39,7 +44,8 @@ export class RaftHost extends Host {
           ...rest,
           bootstrap: rest.bootstrap ?? true,
           directory: dataDir ?? 'memory',
-          clusterId: clusterIdOf(clusterName, Object.keys(config.members ?? {})),
+          clusterId:
+            clusterId === undefined ? clusterIdOf(clusterName, Object.keys(config.members ?? {})) : fromHex(clusterId),
         },
         ports,
       ),
@@ -52,17 +58,23 @@ export class RaftHost extends Host {
 
 /** What only matters on a real machine: the host checks the rest. */
 function checked(config: RaftHostConfig): RaftHostConfig {
-  const { directory: _path, clusterId: _name, ...fields } = hostFields;
+  const { directory: _path, ...fields } = hostFields;
   assertKnownFields(config, { ...fields, dataDir: true, clusterName: true });
-  const { dataDir, clusterName } = config;
+  const { dataDir, clusterName, clusterId } = config;
   if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === ''))
     throw invalid('dataDir', 'must be a path');
   if (clusterName !== undefined && typeof clusterName !== 'string') throw invalid('clusterName', 'must be a text');
+  if (clusterId !== undefined && (typeof clusterId !== 'string' || !/^[0-9a-f]{32}$/i.test(clusterId)))
+    throw invalid('clusterId', 'must be 32 hexadecimal digits');
   const members = membersOf(config.members);
-  if (members.length > 1)
-    for (const { id, address } of members) assertAddress(`members: the address of ${id}`, address);
+  for (const { id, address } of members)
+    if (members.length > 1 || address !== '') assertAddress(`members: the address of ${id}`, address);
   if (config.listen !== undefined) assertAddress('listen', config.listen);
   return config;
+}
+
+function fromHex(text: string): Uint8Array {
+  return Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16));
 }
 
 function assertAddress(field: string, address: string): void {

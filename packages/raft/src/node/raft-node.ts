@@ -1,4 +1,12 @@
-import type { AppliedCommandSource, CallOptions, GroupStatus, ReadOptions, ReadProof } from '../host/api.ts';
+import type {
+  AppliedCommandSource,
+  CallOptions,
+  GroupStatus,
+  MembersChange,
+  MemberStatus,
+  ReadOptions,
+  ReadProof,
+} from '../host/api.ts';
 import type { Executed, ReadAnswer } from '../host/client.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
 import { RaftHost, type RaftHostConfig } from './raft-host.ts';
@@ -101,6 +109,35 @@ export class RaftNode implements ReplicatedLog {
   /** Takes a snapshot of this node's state now. Throws what RaftHost.triggerSnapshot throws. */
   triggerSnapshot(): Promise<number> {
     return this.host.triggerSnapshot(onlyGroup);
+  }
+
+  /** Makes a node that was started with `join` a voter, once it has caught up. Throws what RaftHost.changeMembers throws. */
+  addMember(id: string, address: string, options?: CallOptions): Promise<number> {
+    return this.host.addMember(onlyGroup, id, address, options);
+  }
+
+  /** Removes a member, be it this node. Throws what RaftHost.changeMembers throws. */
+  removeMember(id: string, options?: CallOptions): Promise<number> {
+    return this.host.removeMember(onlyGroup, id, options);
+  }
+
+  /** Any change of members in one step. Throws what RaftHost.changeMembers throws. */
+  changeMembers(change: MembersChange, options?: CallOptions): Promise<number> {
+    return this.host.changeMembers(onlyGroup, change, options);
+  }
+
+  /** Throws what RaftHost.giveUpChange throws. */
+  giveUpChange(options?: CallOptions): Promise<number> {
+    return this.host.giveUpChange(onlyGroup, options);
+  }
+
+  members(): readonly MemberStatus[] {
+    return this.host.members(onlyGroup);
+  }
+
+  /** Hexadecimal: what a node that joins gives as `clusterId`. */
+  get clusterId(): string {
+    return this.host.status().clusterId;
   }
 
   status(): GroupStatus {

@@ -1,5 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import type { GroupId } from '../core/types.ts';
+import type { MembersChange } from '../host/api.ts';
 import { Host } from '../host/host.ts';
 import type { HostConfig, Ports } from '../host/options.ts';
 import type { VizEvent } from '../ports/meter.ts';
@@ -14,6 +15,7 @@ import { WatchedMachine } from './watched-machine.ts';
 
 const dataDirectory = 'disk/data';
 const port = 7000;
+const changeTimeoutMs = 8000;
 /** What a host may say of a disk whose bits were flipped or which was wiped. */
 const damageCodes: ReadonlySet<string> = new Set([
   'WAL_DAMAGED',
@@ -133,6 +135,30 @@ export class Hosting {
         () => world.saw('snapshot on demand'),
         () => world.saw('snapshot on demand failed'),
       );
+    });
+  }
+
+  /** Null gives up the change under way. */
+  changeMembers(machine: Machine, group: GroupId, change: MembersChange | null): void {
+    const { process } = machine;
+    const { world } = this;
+    if (process?.host == null || process.state !== 'up') return;
+    const { host } = process;
+    world.timeline.inOrder(world.nowMs, process, () => {
+      if (process.state !== 'up') return;
+      process.transfers += 1;
+      world.timeline.tell(machine.id, 'is asked for other members', { group, change });
+      const options = { timeoutMs: changeTimeoutMs };
+      const asked = change === null ? host.giveUpChange(group, options) : host.changeMembers(group, change, options);
+      void asked
+        .then(
+          () => 'OK',
+          (error: unknown) => (error instanceof NoriError ? error.code : String(error)),
+        )
+        .then((outcome) => {
+          process.transfers -= 1;
+          world.saw(`${change === null ? 'change given up' : 'change of members'} ${outcome}`);
+        });
     });
   }
 

@@ -179,6 +179,13 @@ const acts: Record<FaultKind, Act> = {
       if (leader !== null) world.transfer(leader, group);
     }),
   snapshot: (world, prng) => once(() => world.snapshot(victim(world, prng), pick(prng, world.groups))),
+  changeMembers: (world, prng) =>
+    once(() => {
+      const group = pick(prng, world.groups);
+      // Most often who leads, but any node passes it on.
+      const asked = chance(prng, 0.8) ? (world.leader(group) ?? victim(world, prng)) : victim(world, prng);
+      world.changeMembers(asked, group, prng);
+    }),
 };
 
 function standStill(world: World, machines: readonly Machine[], suspended: boolean): Undo {

@@ -29,7 +29,39 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     about: 'one node that sees all, and nobody else sees another: it leads, terms stand still, writes are acknowledged',
     options: (seed) => steady('star', seed),
   },
+  churn: {
+    about:
+      'groups of seven machines change to any members, again and again, through every fault that leaves disks whole',
+    options: churn,
+  },
 };
+
+/** Faults that leave every disk what it was: a group of one has nobody to forget for. */
+const churnFaults: readonly FaultKind[] = [
+  'crash',
+  'powerCut',
+  'powerCutAll',
+  'crashAtCompletion',
+  'orderlyRestart',
+  'pause',
+  'drift',
+  'isolate',
+  'split',
+  'oneWay',
+  'flap',
+  'messageLoss',
+  'messageChaos',
+  'slowDisk',
+  'transfer',
+];
+
+function churn(seed: number): SimulationOptions {
+  const prng = new Prng(seed ^ 0x6368_7572);
+  const faults: Partial<Record<FaultKind, number>> = { changeMembers: spread(prng, 10, 60) };
+  const intensity = pick(prng, [0.3, 1, 2]);
+  for (const kind of churnFaults) if (prng.fraction() < 0.5) faults[kind] = intensity * spread(prng, 1, 5);
+  return { seed, nodes: pick(prng, [3, 5, 7, 7]), groups: pick(prng, [1, 1, 2]), faults };
+}
 
 const stormSeconds = 30;
 

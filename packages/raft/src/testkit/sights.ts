@@ -1,12 +1,13 @@
 import { type FaultKind, faultKinds } from './faults.ts';
 
-/** Faults that one campaign in hundreds has none of. */
+/** Faults that one campaign in hundreds has none of, or that only a scenario has. */
 const rareFaults: ReadonlySet<FaultKind> = new Set([
   'wipe',
   'bitFlip',
   'zeroedSector',
   'misdirectedWrite',
   'staleSector',
+  'changeMembers',
 ]);
 
 /** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */

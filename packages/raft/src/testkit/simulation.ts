@@ -1,3 +1,5 @@
+import { isJoint, isMember } from '../core/configuration.ts';
+import type { NodeId } from '../core/types.ts';
 import type { HostConfig } from '../host/options.ts';
 import type { ClientOptions } from './clients.ts';
 import type { Checker } from './checker.ts';
@@ -5,6 +7,7 @@ import { standardCheckers } from './checkers/standard.ts';
 import { drawRates, drawSchedule, type Fault, type FaultRates } from './faults.ts';
 import { realNowMs, shutOutRealWorld } from './guards.ts';
 import { HistoryChecker } from './history/history-checker.ts';
+import type { Machine } from './machine.ts';
 import { Nemesis } from './nemesis.ts';
 import type { ClientOperation } from './operation.ts';
 import { Prng } from '../base/prng.ts';
@@ -147,7 +150,8 @@ async function recovers(world: World): Promise<void> {
     const written = await world.runUntil(() => {
       if (probe?.outcome === 'ok') return true;
       if (probe === null || probe.outcome !== 'pending') {
-        const at = sound[probes % sound.length];
+        const members = membersOf(world, group, sound);
+        const at = members[probes % members.length];
         probes += 1;
         probe = at === undefined || !at.sound ? null : world.clients.probe(at, group);
       }
@@ -157,10 +161,23 @@ async function recovers(world: World): Promise<void> {
   }
   world.clients.stop();
   await world.run(probeTimeoutMs + 1000);
+  const changed = await world.runUntil(() => world.groups.every((group) => isAtRest(world, group)), leftMs() + 2000);
+  require(changed, 'no change of members is left halfway');
   const converged = await world.runUntil(() => world.groups.every((group) => agree(world, group)), leftMs() + 2000);
   require(converged, 'all replicas have applied the same, under one leader');
   const [overdue] = world.clients.overdue;
   require(overdue === undefined, `every call is answered (operation ${overdue?.id} at ${overdue?.node} is not)`);
+}
+
+/** Who can be asked, by the leader's word if there is one. */
+function membersOf(world: World, group: number, sound: readonly Machine[]): readonly Machine[] {
+  const configuration = world.leader(group)?.raft(group)?.configuration;
+  return configuration === undefined ? sound : sound.filter(({ id }) => isMember(configuration, id as NodeId));
+}
+
+function isAtRest(world: World, group: number): boolean {
+  const configuration = world.leader(group)?.raft(group)?.configuration;
+  return configuration !== undefined && !isJoint(configuration) && configuration.planned === undefined;
 }
 
 function agree(world: World, group: number): boolean {
@@ -168,7 +185,7 @@ function agree(world: World, group: number): boolean {
   if (leader == null) return false;
   const { lastIndex } = leader.log;
   return world.machines.every((machine) => {
-    if (!machine.sound) return true;
+    if (!machine.sound || !isMember(leader.configuration, machine.id as NodeId)) return true;
     const raft = machine.raft(group);
     return raft !== null && raft.term === leader.term && raft.leaderId === leader.id && raft.log.applied === lastIndex;
   });

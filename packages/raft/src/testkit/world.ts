@@ -2,6 +2,7 @@ import { Prng } from '../base/prng.ts';
 import type { GroupId } from '../core/types.ts';
 import type { HostConfig } from '../host/options.ts';
 import type { Checker, WorldParts } from './checker.ts';
+import { drawChange } from './churn.ts';
 import { Clients, type ClientOptions } from './clients.ts';
 import { MachineClock } from './clock.ts';
 import { SimDisk } from './disk.ts';
@@ -191,6 +192,11 @@ export class World implements WorldParts {
 
   snapshot(machine: Machine, group: GroupId): void {
     this.hosting.snapshot(machine, group);
+  }
+
+  /** Asks a machine for any voters and learners out of all machines, whatever the group is now. */
+  changeMembers(machine: Machine, group: GroupId, prng: Prng): void {
+    this.hosting.changeMembers(machine, group, drawChange(this.machines, machine.raft(group), prng));
   }
 
   /** The machine runs nothing until `resume`; suspended, its monotonic clock stands still too. */

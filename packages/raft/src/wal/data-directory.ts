@@ -120,6 +120,15 @@ export class DataDirectory {
     return this.change((identity) => ({ ...identity, peers: new Map(identity.peers).set(peer, known) }));
   }
 
+  /** The peer is a member no more: should it ever come back, it may be with another disk. */
+  forgetPeer(peer: NodeId): Promise<void> {
+    return this.change((identity) => {
+      const peers = new Map(identity.peers);
+      peers.delete(peer);
+      return { ...identity, peers };
+    });
+  }
+
   markFounded(): Promise<void> {
     return this.change((identity) => ({ ...identity, founded: true }));
   }

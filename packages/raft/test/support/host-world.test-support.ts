@@ -108,6 +108,8 @@ export class Machine {
 
 export interface WorldOptions {
   readonly hosts?: number;
+  /** The first so many hosts found the cluster, the others join it. Default: all found it. */
+  readonly founders?: number;
   readonly seed?: number;
   readonly groups?: readonly number[];
   readonly config?: Partial<HostConfig>;
@@ -147,9 +149,13 @@ export class HostWorld {
   }
 
   config(machine: Machine): HostConfig {
+    const founders = this.machines.slice(0, this.options.founders ?? this.machines.length);
+    const join = !founders.includes(machine);
+    const known = join ? this.machines : founders;
     return {
       id: machine.id,
-      members: Object.fromEntries(this.machines.map(({ id }) => [id, `${id}:7000`])),
+      members: Object.fromEntries(known.map(({ id }) => [id, `${id}:7000`])),
+      join,
       directory: 'data',
       clusterId: new Uint8Array(16).fill(7),
       bootstrap: true,
@@ -158,17 +164,20 @@ export class HostWorld {
     };
   }
 
-  async start(machine: Machine): Promise<void> {
+  async start(machine: Machine, config: Partial<HostConfig> = {}): Promise<void> {
     this.lives += 1;
     machine.clock = new LifeClock(this.clock);
     const { clock } = machine;
-    machine.current = await Host.openWith(this.config(machine), {
-      clock,
-      random: seededRandom(this.seed * 1000 + this.lives),
-      disk: new PacedDisk(machine.disk.boot(), machine, clock),
-      lock: { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) },
-      network: this.network.at(machine.id),
-    });
+    machine.current = await Host.openWith(
+      { ...this.config(machine), ...config },
+      {
+        clock,
+        random: seededRandom(this.seed * 1000 + this.lives),
+        disk: new PacedDisk(machine.disk.boot(), machine, clock),
+        lock: { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) },
+        network: this.network.at(machine.id),
+      },
+    );
     for (const group of this.options.groups ?? [1]) {
       const stateMachine = this.options.machine?.(machine.id, group) ?? new Ledger();
       if (stateMachine instanceof Ledger) machine.ledgers.set(group, stateMachine);

@@ -96,12 +96,11 @@ export class Canon {
   }
 }
 
-/** Whether any majority of the one meets any majority of the other, by counting: one voter more or less, or through a joint configuration. */
+/** Voters change only through a joint configuration, which is left forwards, or back to where it came from. */
 function legalStep(from: Configuration, to: Configuration): boolean {
-  const joins = to.outgoing.length > 0 && same(to.outgoing, from.incoming);
-  const leaves = from.outgoing.length > 0 && to.outgoing.length === 0 && same(to.incoming, from.incoming);
-  if (from.outgoing.length > 0) return leaves;
-  return joins || (to.outgoing.length === 0 && differences(from.incoming, to.incoming) <= 1);
+  if (from.outgoing.length > 0)
+    return to.outgoing.length === 0 && (same(to.incoming, from.incoming) || same(to.incoming, from.outgoing));
+  return same(to.outgoing.length > 0 ? to.outgoing : to.incoming, from.incoming);
 }
 
 function differences(one: readonly NodeId[], other: readonly NodeId[]): number {

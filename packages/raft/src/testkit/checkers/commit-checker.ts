@@ -1,5 +1,6 @@
+import { isQuorum } from '../../core/quorum.ts';
 import type { RaftState } from '../../core/state.ts';
-import { type GroupId, type Index, type NodeId, Role, type Term } from '../../core/types.ts';
+import { type Configuration, type GroupId, type Index, type NodeId, Role, type Term } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
@@ -15,6 +16,8 @@ export class CommitChecker implements Checker {
   private readonly before: Map<RaftState, { readonly commit: Index; readonly ledIn: Term }> = new Map();
   /** The highest commit index ever seen in a group. */
   private readonly highest: Map<GroupId, Index> = new Map();
+  /** What a leader went by before the event: a change takes its next step right after the commit it waited for. */
+  private readonly configurations: Map<RaftState, Configuration> = new Map();
 
   constructor(views: DurableViews) {
     this.views = views;
@@ -23,7 +26,9 @@ export class CommitChecker implements Checker {
   onDown(world: SimWorld, machine: Machine): void {
     for (const group of world.groups) {
       const raft = machine.raft(group);
-      if (raft !== null) this.before.delete(raft);
+      if (raft === null) continue;
+      this.before.delete(raft);
+      this.configurations.delete(raft);
     }
   }
 
@@ -34,6 +39,8 @@ export class CommitChecker implements Checker {
       const raft = machine.raft(group);
       if (raft === null) continue;
       const { commit } = raft.log;
+      const inForce = this.configurations.get(raft) ?? raft.configuration;
+      this.configurations.set(raft, raft.configuration);
       const ledIn = raft.role === Role.leader ? raft.term : 0;
       const before = this.before.get(raft);
       if (commit === (before?.commit ?? raft.log.baseIndex) && ledIn === before?.ledIn) continue;
@@ -47,12 +54,17 @@ export class CommitChecker implements Checker {
           () => `${machine.id} begins with ${commit}, which nobody committed`,
         );
         if (before !== undefined && commit > before.commit) world.saw('commit adopted from a voter');
-      } else if (ledIn > 0 && commit !== before?.commit) this.advanced(world, machine, group, raft);
+      } else if (ledIn > 0 && commit !== before?.commit) this.advanced(world, machine, group, { raft, inForce });
       if (commit > known) this.highest.set(group, commit);
     }
   }
 
-  private advanced(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
+  private advanced(
+    world: SimWorld,
+    machine: Machine,
+    group: GroupId,
+    { raft, inForce }: { readonly raft: RaftState; readonly inForce: Configuration },
+  ): void {
     const { commit } = raft.log;
     const term = raft.log.termAt(commit) ?? 0;
     requireThat(
@@ -67,15 +79,14 @@ export class CommitChecker implements Checker {
       if (holder === undefined || holder.harmed) return true;
       return this.views.holds(holder, group, (durable) => durable.holds(commit, term));
     };
-    const { incoming, outgoing } = raft.configuration;
-    for (const half of [incoming, outgoing]) {
-      const holders = half.filter(holds).length;
-      requireThat(
-        half.length === 0 || holders * 2 > half.length,
-        'CommitQuorum',
-        () =>
-          `${machine.id} commits (${commit}, term ${term}) of group ${group}, on ${holders} of ${half.length} disks`,
-      );
-    }
+    requireThat(
+      [inForce, raft.configuration].some((configuration) => isQuorum(configuration, holds)),
+      'CommitQuorum',
+      () => {
+        const { incoming, outgoing } = raft.configuration;
+        const on = [...incoming, ...outgoing].filter(holds).join(' ');
+        return `${machine.id} commits (${commit}, term ${term}) of group ${group}, of ${incoming.join(' ')} and ${outgoing.join(' ')} on the disks of ${on}`;
+      },
+    );
   }
 }

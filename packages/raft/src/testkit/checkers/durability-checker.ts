@@ -33,6 +33,9 @@ export class DurabilityChecker implements Checker {
 
   onAck(world: SimWorld, { id, group, index }: ClientOperation): void {
     if (world.nowMs < this.nextMs) return;
+    // Where members change, whose disks count is for CommitChecker to say, which knows the configuration.
+    const all = world.machines.length;
+    if (world.machines.some((machine) => (machine.raft(group)?.configuration.incoming.length ?? all) !== all)) return;
     this.nextMs = world.nowMs + this.everyMs;
     const term = this.canons.get(group)?.at(index)?.term ?? 0;
     this.claims.push({ operation: id, group, index, term });

@@ -1,0 +1,132 @@
+import { styleText } from 'node:util';
+import type { ClusterDocument } from '../http/cluster-document.ts';
+import { fetchCluster, table } from './status.ts';
+
+export interface AdminOptions {
+  readonly http: string;
+  readonly password?: string;
+  /** Seconds. */
+  readonly wait: number;
+}
+
+interface MembersAnswer {
+  readonly shards: readonly {
+    readonly shard: number;
+    readonly leader: string | null;
+    readonly members: readonly { readonly id: string; readonly address: string; readonly role: string }[];
+    readonly change: { readonly phase: string } | null;
+  }[];
+}
+
+interface OrderAnswer {
+  readonly done?: boolean;
+  readonly message?: string;
+  readonly remedy?: string;
+  readonly shards?: readonly {
+    readonly shard: number;
+    readonly error: { readonly message: string; readonly remedy: string } | null;
+  }[];
+}
+
+/** One line per node: in how many shards it is what, and which changes are under way. */
+export async function runMemberList(options: AdminOptions): Promise<void> {
+  const { shards } = (await call(options, 'GET', '/v1/members')).body as MembersAnswer;
+  const nodes = new Map<string, { address: string; roles: Map<string, number>; leads: number }>();
+  for (const { members, leader } of shards) {
+    for (const { id, address, role } of members) {
+      const node = nodes.get(id) ?? { address, roles: new Map<string, number>(), leads: 0 };
+      node.roles.set(role, (node.roles.get(role) ?? 0) + 1);
+      if (leader === id) node.leads += 1;
+      nodes.set(id, node);
+    }
+  }
+  const count = (roles: Map<string, number>, role: string): string => String(roles.get(role) ?? 0);
+  const rows = [...nodes]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([id, { address, roles, leads }]) => [
+      id,
+      address,
+      ...['voter', 'learner', 'joining', 'leaving'].map((role) => count(roles, role)),
+      String(leads),
+    ]);
+  process.stdout.write(table(['node', 'peer', 'votes in', 'learns in', 'joins', 'leaves', 'leads'], rows));
+  const changing = shards.filter(({ change }) => change !== null);
+  if (changing.length === 0) return;
+  const what = changing.map(({ shard, change }) => `${shard} (${change?.phase})`).join(', ');
+  process.stdout.write(`shards that change: ${what}\n`);
+}
+
+/** Carries an order out in every shard, and says what became of it. The exit code is 1 when a shard did not get there. */
+export async function runMemberOrder(
+  action: 'add' | 'learn' | 'promote' | 'demote' | 'remove',
+  id: string,
+  options: AdminOptions & { readonly address?: string },
+): Promise<void> {
+  const query = new URLSearchParams({ timeoutMs: String(options.wait * 1000), address: options.address ?? '' });
+  const path = `/v1/members/${encodeURIComponent(id)}/${action}?${query.toString()}`;
+  const { body } = await call(options, 'POST', path);
+  const { done, shards = [], message, remedy } = body as OrderAnswer;
+  if (done === true) {
+    process.stdout.write(`${id}: ${action} is done in ${shards.length} shards\n`);
+    return;
+  }
+  for (const { shard, error } of shards) {
+    if (error !== null) process.stderr.write(`shard ${shard}: ${error.message}; ${error.remedy}\n`);
+  }
+  const failed = shards.filter(({ error }) => error !== null).length;
+  throw new Error(
+    message === undefined
+      ? `${failed} of ${shards.length} shards are not there yet; the same command again goes on`
+      : `${message}${remedy === undefined ? '' : `; ${remedy}`}`,
+  );
+}
+
+/** Who leads which shard, and who is in it. */
+export async function runShardList(options: AdminOptions): Promise<void> {
+  const cluster = await fetchCluster(options.http);
+  const rows = cluster.shards.map(({ id, slots, leader, term, members }) => [
+    String(id),
+    `${slots[0]}-${slots[1]}`,
+    leader ?? styleText('red', 'none'),
+    String(term),
+    members.join(' '),
+  ]);
+  process.stdout.write(table(['shard', 'slots', 'leader', 'term', 'members'], rows));
+}
+
+/** Asks the leader of a shard to hand over. With balancing on, the shard goes back to where it belongs after a while. */
+export async function runShardTransfer(shard: string, options: AdminOptions & { readonly to?: string }): Promise<void> {
+  const cluster = await fetchCluster(options.http);
+  const leading = cluster.shards.find(({ id }) => String(id) === shard);
+  if (leading === undefined) throw new Error(`no shard ${shard}; there are ${cluster.shards.length}, from 0`);
+  const http = httpOf(cluster, leading.leader);
+  const query = options.to === undefined ? '' : `?to=${encodeURIComponent(options.to)}`;
+  const { ok, body } = await call({ ...options, http }, 'POST', `/v1/shards/${shard}/transfer${query}`);
+  const { message, remedy } = body as OrderAnswer;
+  if (!ok) throw new Error(`${message ?? 'the transfer failed'}${remedy === undefined ? '' : `; ${remedy}`}`);
+  process.stdout.write(`${leading.leader} has handed shard ${shard} over\n`);
+}
+
+function httpOf(cluster: ClusterDocument, leader: string | null): string {
+  const http = cluster.nodes.find(({ id }) => id === leader)?.http;
+  if (http === undefined || http === null) throw new Error('the shard has no leader that answers HTTP; try again');
+  return http;
+}
+
+async function call(
+  options: AdminOptions,
+  method: string,
+  path: string,
+): Promise<{ readonly ok: boolean; readonly body: unknown }> {
+  const url = `${/^https?:/.test(options.http) ? options.http : `http://${options.http}`}${path}`;
+  const password = options.password ?? process.env['NORI_PASSWORD'];
+  const headers: Record<string, string> =
+    password === undefined ? {} : { authorization: `Basic ${Buffer.from(`default:${password}`).toString('base64')}` };
+  let response: Response;
+  try {
+    response = await fetch(url, { method, headers, signal: AbortSignal.timeout(options.wait * 1000 + 5000) });
+  } catch {
+    throw new Error(`no answer from ${url}; give the HTTP address of a node that runs: --http HOST:PORT`);
+  }
+  return { ok: response.ok, body: (await response.json()) as unknown };
+}

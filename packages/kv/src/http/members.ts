@@ -1,0 +1,83 @@
+import type { Context, Hono } from 'hono';
+import { NoriError } from 'nori-raft';
+import { type MemberOrder, orderMember } from '../server/members.ts';
+import { isAuthorized } from './authorization.ts';
+import type { HttpContext } from './context.ts';
+import { errorBody, failedResponse, refused } from './error-response.ts';
+
+const timeoutMsDefault = 60_000;
+const timeoutMsMax = 600_000;
+const idPattern = /^[A-Za-z0-9._-]{1,64}$/;
+const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
+
+/** `/v1/members` and the handing over of shards: what `nori-kv member` and `nori-kv shard` ask for. */
+export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Context) => Response): void {
+  app.use('/v1/members/*', (c, next) => guard(c, node, next));
+  app.use('/v1/shards/:id/transfer', (c, next) => guard(c, node, next));
+
+  app.get('/v1/members', (c) => {
+    const { router } = node;
+    if (router === null) return starting(c);
+    const shards = Array.from({ length: router.map.count }, (_, shard) => {
+      const { members, change, leader } = router.host.groupStatus(router.map.groupOf(shard));
+      return { shard, leader, members, change };
+    });
+    return c.json({ shards });
+  });
+
+  app.post('/v1/members/:id/:action', async (c) => {
+    const order = orderOf(c.req.param('id'), c.req.param('action'), c.req.query('address') ?? '');
+    if (typeof order === 'string') return refused(c, 400, 'ORDER_INVALID', order);
+    const asked = Number(c.req.query('timeoutMs') ?? timeoutMsDefault);
+    if (!(asked > 0 && asked <= timeoutMsMax)) {
+      return refused(c, 400, 'ORDER_INVALID', `timeoutMs must be from 1 to ${timeoutMsMax}`);
+    }
+    const { router } = node;
+    if (router === null) return starting(c);
+    const outcomes = await orderMember(router.host, router.map, order, asked);
+    const failed = outcomes.filter(({ error }) => error !== null);
+    const shards = outcomes.map(({ shard, error }) => ({ shard, error: error === null ? null : errorBody(error) }));
+    return c.json({ done: failed.length === 0, shards }, failed.length === 0 ? 200 : 503);
+  });
+
+  app.post('/v1/shards/:id/transfer', async (c) => {
+    const { router } = node;
+    if (router === null) return starting(c);
+    const shard = Number(c.req.param('id'));
+    if (!Number.isInteger(shard) || shard < 0 || shard >= router.map.count) {
+      return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
+    }
+    try {
+      await router.host.transferLeadership(router.map.groupOf(shard), c.req.query('to') ?? null);
+      return c.json({ shard, leader: router.host.groupStatus(router.map.groupOf(shard)).leader });
+    } catch (error) {
+      if (error instanceof NoriError) return failedResponse(c, error, false);
+      throw error;
+    }
+  });
+}
+
+async function guard(c: Context, node: HttpContext, next: () => Promise<void>): Promise<Response | void> {
+  if (isAuthorized(c, node.password)) return next();
+  const message = 'this cluster has a password';
+  const remedy = 'send it as HTTP basic authentication, user default';
+  return c.json({ code: 'UNAUTHORIZED', message, remedy }, 401, { 'www-authenticate': 'Basic realm="nori-kv"' });
+}
+
+/** The order, or what is wrong with it. */
+function orderOf(id: string, action: string, address: string): MemberOrder | string {
+  if (!idPattern.test(id)) return 'a node id is 1 to 64 letters, digits, dots, dashes or underscores';
+  switch (action) {
+    case 'add':
+    case 'learn':
+      return addressPattern.test(address)
+        ? { action, id, address }
+        : 'address must be HOST:PORT, the peer address of the new node';
+    case 'remove':
+    case 'promote':
+    case 'demote':
+      return { action, id };
+    default:
+      return `no such order: ${action}; there are add, learn, promote, demote and remove`;
+  }
+}

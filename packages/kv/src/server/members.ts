@@ -1,0 +1,90 @@
+import { type MembersChange, NoriError } from 'nori-raft';
+import type { KvHost } from '../router/host.ts';
+import type { ShardMap } from '../router/shards.ts';
+
+const retryMs = 100;
+/** A new node fetches so many shards at once. */
+const shardsAtOnce = 4;
+
+/** What shall become of one node, in every shard. */
+export type MemberOrder =
+  | { readonly action: 'add' | 'learn'; readonly id: string; readonly address: string }
+  | { readonly action: 'remove' | 'promote' | 'demote'; readonly id: string };
+
+export interface ShardOutcome {
+  readonly shard: number;
+  /** Null: the shard is what was asked for. */
+  readonly error: { readonly code: string; readonly message: string; readonly remedy: string } | null;
+}
+
+/**
+ * Carries an order out in every shard. Asking again is safe: a shard that is what was asked for is left alone. Shards
+ * whose time ran out may still get there by themselves.
+ */
+export async function orderMember(
+  host: KvHost,
+  map: ShardMap,
+  order: MemberOrder,
+  timeoutMs: number,
+): Promise<ShardOutcome[]> {
+  const untilMs = performance.now() + timeoutMs;
+  const left = Array.from({ length: map.count }, (_, shard) => shard);
+  const outcomes: ShardOutcome[] = [];
+  const work = async (): Promise<void> => {
+    for (let shard = left.shift(); shard !== undefined; shard = left.shift()) {
+      outcomes.push({ shard, error: await orderInShard(host, map.groupOf(shard), order, untilMs) });
+    }
+  };
+  await Promise.all(Array.from({ length: shardsAtOnce }, work));
+  return outcomes.sort((a, b) => a.shard - b.shard);
+}
+
+async function orderInShard(
+  host: KvHost,
+  group: number,
+  order: MemberOrder,
+  untilMs: number,
+): Promise<ShardOutcome['error']> {
+  let last: NoriError | null = null;
+  while (!isDone(host, group, order)) {
+    const timeoutMs = untilMs - performance.now();
+    if (timeoutMs <= 0) {
+      return last ?? new NoriError('COMMIT_TIMEOUT', { message: `group ${group} did not get there in time` });
+    }
+    try {
+      await host.changeMembers(group, changeOf(order), { timeoutMs });
+      return null;
+    } catch (error) {
+      if (!(error instanceof NoriError)) throw error;
+      // The same mistake twice: what this node knew was not old, it is the order that does not fit.
+      if (error.code === 'CONFIGURATION_INVALID' && last?.code === 'CONFIGURATION_INVALID') return error;
+      if (error.code !== 'CONFIGURATION_INVALID' && !error.retryable) return error;
+      last = error;
+    }
+    await new Promise((wake) => setTimeout(wake, retryMs));
+  }
+  return null;
+}
+
+function isDone(host: KvHost, group: number, order: MemberOrder): boolean {
+  const { members, change } = host.groupStatus(group);
+  if (change !== null) return false;
+  const role = members.find(({ id }) => id === order.id)?.role;
+  if (order.action === 'remove') return members.length > 0 && role === undefined;
+  return role === (order.action === 'learn' || order.action === 'demote' ? 'learner' : 'voter');
+}
+
+function changeOf(order: MemberOrder): MembersChange {
+  switch (order.action) {
+    case 'add':
+      return { add: { [order.id]: order.address } };
+    case 'learn':
+      return { addLearners: { [order.id]: order.address } };
+    case 'remove':
+      return { remove: [order.id] };
+    case 'promote':
+      return { promote: [order.id] };
+    default:
+      return { demote: [order.id] };
+  }
+}

@@ -1,0 +1,59 @@
+import { expect, onTestFinished, test } from 'vitest';
+import { TestCluster } from '../support/test-cluster.ts';
+import { sleep } from '../support/until.ts';
+import { HistoryRecorder, windowsOf } from './history-recorder.ts';
+
+/** The longest time within [fromMs, toMs] in which no write was acknowledged. */
+function longestGapMs(recorder: HistoryRecorder, fromMs: number, toMs: number): number {
+  const acknowledged = recorder.operations
+    .filter(({ command, returnedAt }) => command.name !== 'GET' && returnedAt >= fromMs && returnedAt <= toMs)
+    .map(({ returnedAt }) => returnedAt)
+    .sort((a, b) => a - b);
+  let longest = 0;
+  let before = fromMs;
+  for (const at of [...acknowledged, toMs]) {
+    longest = Math.max(longest, at - before);
+    before = at;
+  }
+  return Math.round(longest);
+}
+
+test('a cluster grows from 1 to 5, has every node replaced and shrinks to 3 while 16 clients read and write', {
+  timeout: 300_000,
+}, async () => {
+  const cluster = await TestCluster.start({ nodes: 10, founders: 1, shards: 2 });
+  onTestFinished(() => cluster.close());
+  const ports = cluster.ids.map((id) => cluster.respPort(id));
+  const recorder = new HistoryRecorder({ clients: 16, keys: 24, ports, patienceMs: 5_000 });
+  const gaps: Record<string, number> = {};
+  const step = async (name: string, act: () => Promise<void>): Promise<void> => {
+    const fromMs = performance.now();
+    await act();
+    await sleep(500);
+    gaps[name] = longestGapMs(recorder, fromMs, performance.now());
+  };
+  const leave = async (id: string, through: string): Promise<void> => {
+    await cluster.member(through, 'remove', id);
+    cluster.process(id).signal('SIGTERM');
+    await cluster.process(id).exited;
+  };
+  await sleep(500);
+  for (const id of ['n2', 'n3', 'n4', 'n5']) await step(`add ${id}`, () => cluster.join(id, 'n1'));
+  for (let number = 1; number <= 5; number += 1) {
+    const through = `n${number + 4}`;
+    await step(`add n${number + 5}`, () => cluster.join(`n${number + 5}`, through));
+    await step(`remove n${number}`, () => leave(`n${number}`, through));
+  }
+  for (const id of ['n6', 'n7']) await step(`remove ${id}`, () => leave(id, 'n10'));
+  await recorder.stop();
+
+  console.log('longest write gap per step, in ms', gaps, recorder.counts);
+  const report = recorder.judge();
+  expect(report.verdict, `the windows:\n${windowsOf(report)}`).toBe('legal');
+  expect(recorder.counts.ok).toBeGreaterThan(1_000);
+  const left = ['n8', 'n9', 'n10'];
+  const list = await cluster.member('n8', 'list');
+  for (const id of left) expect(list).toMatch(new RegExp(`^${id} .* 2 +0 +0 +0 `, 'm'));
+  expect(list).not.toMatch(/^n[1-7] /m);
+  for (const { digests } of await cluster.digests(left)) expect(new Set(digests).size).toBe(1);
+});

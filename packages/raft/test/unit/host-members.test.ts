@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { MemoryDisk } from '../support/memory-disk.test-support.ts';
+import { bytes, HostWorld, type Machine } from '../support/host-world.test-support.ts';
+
+const at = (world: HostWorld, place: number): Machine => world.machines[place] as Machine;
+const address = (machine: Machine): string => `${machine.id}:7000`;
+const votersOf = (machine: Machine): readonly string[] => machine.statusOf(1)?.voters ?? [];
+
+async function add(world: HostWorld, by: Machine, who: Machine): Promise<void> {
+  await world.settled(by.host.addMember(1, who.id, address(who)));
+}
+
+test('a cluster of one grows to three by nodes that join it, and goes on without the founder', async () => {
+  const world = await HostWorld.started({ hosts: 3, founders: 1 });
+  const [n1, n2, n3] = [at(world, 0), at(world, 1), at(world, 2)];
+  await world.until(() => world.leader(1) !== null);
+  await world.settled(n1.host.execute(1, bytes('x')));
+  await add(world, n1, n2);
+  // Any member may be asked.
+  await add(world, n2, n3);
+  await world.until(() => votersOf(n3).length === 3);
+  await world.settled(n1.host.removeMember(1, 'n1'));
+  await world.until(() => world.leader(1) !== null && world.leader(1) !== n1);
+  await world.settled(n3.host.execute(1, bytes('y')));
+  await world.until(() => n2.ledger().commands.length === 2);
+  expect(n2.ledger().commands).toEqual(['x', 'y']);
+  expect(n3.host.members(1)).toEqual([
+    { id: 'n2', address: 'n2:7000', role: 'voter' },
+    { id: 'n3', address: 'n3:7000', role: 'voter' },
+  ]);
+  await world.until(() => n2.host.peers().length === 1);
+  await world.close();
+});
+
+test('nodes that were restarted know each other from the log, whatever they were founded with', async () => {
+  const world = await HostWorld.started({ hosts: 3, founders: 1 });
+  const [n1, n2, n3] = [at(world, 0), at(world, 1), at(world, 2)];
+  await world.until(() => world.leader(1) !== null);
+  await add(world, n1, n2);
+  await add(world, n1, n3);
+  for (const machine of world.machines) world.powerCut(machine);
+  for (const machine of [n2, n3]) await world.start(machine);
+  await world.until(() => world.leader(1) !== null);
+  await world.settled(n3.host.execute(1, bytes('x')));
+  expect(n3.host.peers().map(({ id }) => id)).toEqual(['n1', 'n2']);
+  await world.close();
+});
+
+test('a wiped node is refused until it is removed and added again, and learns before it votes', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const n3 = at(world, 2);
+  await world.settled(at(world, 0).host.execute(1, bytes('x')));
+  world.crash(n3);
+  n3.disk = new MemoryDisk();
+  await world.start(n3);
+  await world.until(() => n3.host.peers().every(({ refusal }) => refusal !== null));
+  expect(n3.host.peers()[0]?.refusal).toMatch(/another disk/);
+  world.crash(n3);
+  n3.disk = new MemoryDisk();
+  const n1 = at(world, 0);
+  await world.settled(n1.host.removeMember(1, 'n3'));
+  await world.until(() => votersOf(at(world, 1)).length === 2);
+  await world.start(n3, { join: true });
+  await add(world, n1, n3);
+  await world.until(() => n3.ledger().commands.length === 1);
+  expect(votersOf(n3)).toEqual(['n1', 'n2', 'n3']);
+  await world.close();
+});
+
+test('a change that waits for a node that never comes is seen, and can be given up', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const { host } = world.leading(1);
+  const waiting = world.failure(host.addMember(1, 'n9', 'n9:7000'));
+  await world.until(() => host.groupStatus(1).change !== null);
+  expect(host.groupStatus(1)).toMatchObject({ learners: ['n9'], change: { voters: ['n1', 'n2', 'n3', 'n9'] } });
+  expect(await world.failure(host.removeMember(1, 'n2'))).toMatchObject({ code: 'CHANGE_IN_PROGRESS' });
+  await world.settled(host.giveUpChange(1));
+  expect(await waiting).toMatchObject({ code: 'CHANGE_GIVEN_UP', outcome: 'notApplied' });
+  expect(host.groupStatus(1)).toMatchObject({ learners: [], change: null });
+  await world.close();
+});
+
+test('a caller that stops waiting is told that the change goes on', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const { host } = world.leading(1);
+  const failure = await world.failure(host.addMember(1, 'n9', 'n9:7000', { timeoutMs: 300 }));
+  expect(failure).toMatchObject({ code: 'COMMIT_TIMEOUT', outcome: 'unknown' });
+  expect(host.groupStatus(1).change).toMatchObject({ phase: 'catchingUp' });
+  await world.close();
+});
+
+test('one change replaces every node of a group', async () => {
+  const world = await HostWorld.started({ hosts: 6, founders: 3 });
+  await world.until(() => world.leader(1) !== null);
+  await world.settled(at(world, 0).host.execute(1, bytes('x')));
+  const added = Object.fromEntries(world.machines.slice(3).map((machine) => [machine.id, address(machine)]));
+  await world.settled(at(world, 1).host.changeMembers(1, { add: added, remove: ['n1', 'n2', 'n3'] }));
+  await world.until(() => ['n4', 'n5', 'n6'].includes(world.leader(1)?.id ?? ''));
+  await world.settled(at(world, 4).host.execute(1, bytes('y')));
+  await world.until(() => at(world, 5).ledger().commands.length === 2);
+  expect(votersOf(at(world, 5))).toEqual(['n4', 'n5', 'n6']);
+  await world.close();
+});
+
+const misfits: readonly (readonly [string, object, string])[] = [
+  ['a node that votes already', { add: { n1: 'n1:7000' } }, 'CONFIGURATION_INVALID'],
+  ['a stranger to remove', { remove: ['n8'] }, 'CONFIGURATION_INVALID'],
+  ['nobody left to vote', { remove: ['n1', 'n2', 'n3'] }, 'CONFIGURATION_INVALID'],
+  ['a name that is none', { add: { 'n 4': 'n4:7000' } }, 'CONFIG_INVALID'],
+  ['a list that is none', { remove: 'n1' }, 'CONFIG_INVALID'],
+  ['a field that is none', { evict: ['n1'] }, 'CONFIG_INVALID'],
+];
+
+test.each(misfits)('a change is refused with words: %s', async (_what, change, code) => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  for (const machine of world.machines) {
+    expect(await world.failure(machine.host.changeMembers(1, change))).toMatchObject({ code });
+  }
+  await world.close();
+});
