@@ -4,8 +4,8 @@ import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
 import { Transport } from '../transport/transport.ts';
-import { DataDirectory } from '../wal/data-directory.ts';
-import { type RecoveredGroup, Wal } from '../wal/wal.ts';
+import type { DataDirectory } from '../wal/data-directory.ts';
+import type { Wal } from '../wal/wal.ts';
 import type {
   AppliedCommandSource,
   CallOptions,
@@ -26,15 +26,13 @@ import { explain } from './explain.ts';
 import type { Group } from './group.ts';
 import { Groups } from './groups.ts';
 import { Narrator } from './narrator.ts';
-import { checkedChange, type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
+import { checkedChange, type HostConfig, type HostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
 import { Snapshots } from './snapshots.ts';
 import { groupStatus, hostStatus, memberStatus } from './status.ts';
+import { inTime, openStorage, type Storage } from './storage.ts';
 import { Subscription } from './subscription.ts';
 import { Turn } from './turn.ts';
-
-/** How long a closing host waits for its disk. */
-const closeMsMax = 5_000;
 
 /** Many groups on one thread, with one log, one disk wait a turn and one connection to each peer. */
 export class Host {
@@ -505,7 +503,7 @@ export class Host {
     if (handover && this.state === 'running') await this.handOver();
     this.state = 'closed';
     this.stopActing(new NoriError('CLOSED', { message: 'the node was closed' }));
-    await this.inTime(this.release());
+    await inTime(this.release(), this.ports.clock, this.options.directory);
   }
 
   /** The directory stays locked while something may still be written to it. */
@@ -516,49 +514,10 @@ export class Host {
     await this.directory.close();
   }
 
-  private inTime(work: Promise<void>): Promise<void> {
-    const { clock } = this.ports;
-    return new Promise((resolve, reject) => {
-      const timer = clock.wakeAt(clock.nowMs() + closeMsMax, () => {
-        const message = `the disk did not let go of ${this.options.directory} within ${closeMsMax} ms`;
-        reject(
-          new NoriError('DISK_FAILED', {
-            message,
-            outcome: 'none',
-            remedy: 'end the process; nothing acknowledged is lost',
-          }),
-        );
-      });
-      work.finally(() => timer.cancel()).then(resolve, reject);
-    });
-  }
-
   private async handOver(): Promise<void> {
     const led = [...this.groups.open.values()].filter(
       ({ halted, raft }) => halted === null && raft.role === Role.leader && raft.configuration.incoming.length > 1,
     );
     await Promise.allSettled(led.map((group) => this.transferLeadership(group.id)));
-  }
-}
-
-interface Storage {
-  readonly options: HostOptions;
-  readonly directory: DataDirectory;
-  readonly wal: Wal;
-  readonly recovered: Map<GroupId, RecoveredGroup>;
-}
-
-/** Everything a host needs from its disk, or nothing: what was opened is closed again when the rest fails. */
-export async function openStorage(config: HostConfig, ports: Ports): Promise<Storage> {
-  const options = hostOptions(config);
-  const { disk, lock, random, clock } = ports;
-  const { directory: path, id: nodeId, clusterId, bootstrap, segmentBytes } = options;
-  const directory = await DataDirectory.open({ disk, lock, random, directory: path, nodeId, clusterId, bootstrap });
-  try {
-    const { wal, groups } = await Wal.open({ disk, clock, random, directory: `${path}/wal`, segmentBytes });
-    return { options, directory, wal, recovered: groups };
-  } catch (error) {
-    await directory.close();
-    throw error;
   }
 }

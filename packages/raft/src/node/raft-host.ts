@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { Host, openStorage } from '../host/host.ts';
+import { Host } from '../host/host.ts';
 import { assertKnownFields, type HostConfig, hostFields, invalid, membersOf, type Ports } from '../host/options.ts';
+import { openStorage } from '../host/storage.ts';
 import { nodeClock } from './clock.ts';
 import { NodeDisk } from './disk.ts';
 import { NodeDirectoryLock } from './lock.ts';
