@@ -9,6 +9,15 @@ const writeMs = 20_000;
 const kills = 3;
 const shards = 4;
 
+/** A leader that hears nobody refuses commands after an election timeout: what was refused must not be there later. */
+async function withoutQuorum(cluster: TestCluster): Promise<void> {
+  const silent = cluster.ids.slice(1).map((id) => cluster.process(id));
+  for (const process of silent) process.signal('SIGSTOP');
+  await sleep(4000);
+  for (const process of silent) process.signal('SIGCONT');
+  await cluster.ready();
+}
+
 test('nothing acknowledged is lost when leaders, and then all nodes, are killed under load', async () => {
   // Short enough that some commands give up while a shard has no leader: then the refusals are judged too.
   const cluster = await TestCluster.start({ shards, flags: ['--command-timeout-ms', '250'] });
@@ -39,6 +48,7 @@ test('nothing acknowledged is lost when leaders, and then all nodes, are killed 
     cluster.startNode(leader.id);
     await cluster.ready();
   }
+  await withoutQuorum(cluster);
   await sleep(Math.max(0, startedAtMs + writeMs - performance.now()));
   // All at once, with commands in flight on every connection.
   await cluster.killAll();
