@@ -1,8 +1,10 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { ConfigError } from '../config/settings.ts';
+import { type BackupOptions, runBackup } from './backup.ts';
 import { type CheckHistoryOptions, runCheckHistory } from './check-history.ts';
 import { type AdminOptions, runMemberList, runMemberOrder, runShardList, runShardTransfer } from './members.ts';
+import { type RestoreOptions, runRestore } from './restore.ts';
 import { addServeOptions, runServe } from './serve.ts';
 import { runStart, type StartOptions } from './start.ts';
 import { runStatus } from './status.ts';
@@ -34,6 +36,7 @@ program
     7000,
   )
   .option('--routing <mode>', 'forward: any node serves any key; redirect: answer MOVED', 'forward')
+  .option('--engine <name>', 'where the keys live: lmdb or memory', 'lmdb')
   .option('--no-restart', 'leave a node that dies dead')
   .action((options: StartOptions) => runStart(options));
 
@@ -82,6 +85,23 @@ adminOptions(
     .argument('<shard>')
     .option('--to <id>', 'to this node; default: the one with the longest log'),
 ).action((id: string, options: AdminOptions & { to?: string }) => runShardTransfer(id, options));
+const password = ['--password <text>', 'the password of the cluster; better given as NORI_PASSWORD'] as const;
+
+program
+  .command('backup')
+  .description('write everything a running cluster holds to a file, while it goes on')
+  .argument('<file>', 'made anew, or - for standard output')
+  .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
+  .option(...password, process.env['NORI_PASSWORD'])
+  .action((file: string, options: BackupOptions) => runBackup(file, options));
+
+program
+  .command('restore')
+  .description('fill a new cluster, of any number of shards, from a backup, and compare digests')
+  .argument('<file>', 'what backup wrote')
+  .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
+  .option(...password, process.env['NORI_PASSWORD'])
+  .action((file: string, options: RestoreOptions) => runRestore(file, options));
 
 program
   .command('check-history')

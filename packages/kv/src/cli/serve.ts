@@ -18,6 +18,10 @@ export function addServeOptions(command: Command): Command {
     .option('--announce-http <address>', 'where people reach the HTTP port, if not at --http')
     .option('--members <list>', 'the founding members: n1=HOST:PORT,n2=HOST:PORT,...')
     .option('--shards <count>', 'how many shards, fixed when the cluster is founded (default: 8)')
+    .option(
+      '--engine <name>',
+      'where the keys live: lmdb, on disk; memory: rebuilt from the log at each start (default: lmdb)',
+    )
     .option('--bootstrap', 'found the cluster if the data directory is empty')
     .option('--join <address>', 'join the cluster of the node with this HTTP address; then: nori-kv member add')
     .option('--cluster-name <name>', 'the same on every node (default: nori-kv)')

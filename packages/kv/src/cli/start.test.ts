@@ -1,7 +1,15 @@
 import { expect, test } from 'vitest';
 import { planNodes } from './start.ts';
 
-const options = { nodes: 3, shards: 8, data: '/data', basePort: 7000, routing: 'forward', restart: true };
+const options = {
+  nodes: 3,
+  shards: 8,
+  data: '/data',
+  basePort: 7000,
+  routing: 'forward',
+  engine: 'lmdb',
+  restart: true,
+};
 
 test('a local cluster has the ports the documentation says', () => {
   const plans = planNodes(options);
@@ -18,4 +26,5 @@ test('a local cluster has the ports the documentation says', () => {
 test('a plan that cannot work is refused', () => {
   expect(() => planNodes({ ...options, basePort: 65_400 })).toThrow('--base-port');
   expect(() => planNodes({ ...options, routing: 'none' })).toThrow('--routing');
+  expect(() => planNodes({ ...options, engine: 'none' })).toThrow('--engine');
 });

@@ -12,6 +12,7 @@ export interface StartOptions {
   readonly data: string;
   readonly basePort: number;
   readonly routing: string;
+  readonly engine: string;
   readonly restart: boolean;
 }
 
@@ -31,6 +32,8 @@ export function planNodes(options: StartOptions): NodePlan[] {
     throw new ConfigError(`--base-port ${basePort} leaves no room for the ports of ${nodes} nodes`);
   if (options.routing !== 'forward' && options.routing !== 'redirect')
     throw new ConfigError('--routing must be forward or redirect');
+  if (options.engine !== 'lmdb' && options.engine !== 'memory')
+    throw new ConfigError('--engine must be lmdb or memory');
   const data = resolve(options.data);
   const numbers = Array.from({ length: nodes }, (_, at) => at + 1);
   const members = numbers.map((number) => `n${number}=${host}:${basePort + peerOffset + number}`).join(',');
@@ -41,7 +44,17 @@ export function planNodes(options: StartOptions): NodePlan[] {
     const peer = `${host}:${basePort + peerOffset + number}`;
     const dataDir = `${data}/${id}`;
     const args = ['serve', '--id', id, '--data-dir', dataDir, '--resp', resp, '--http', http, '--peer', peer];
-    args.push('--members', members, '--shards', String(shards), '--routing', options.routing, '--bootstrap');
+    args.push(
+      '--members',
+      members,
+      '--shards',
+      String(shards),
+      '--routing',
+      options.routing,
+      '--engine',
+      options.engine,
+    );
+    args.push('--bootstrap');
     return { id, resp, http, peer, dataDir, logFile: `${data}/${id}.log`, args };
   });
 }

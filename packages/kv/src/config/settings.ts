@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type EngineKind, engineKinds } from '../state/engine.ts';
 
 /** One problem of the configuration, in a line that says what to do. Exit code 2. */
 export class ConfigError extends Error {
@@ -42,6 +43,7 @@ export interface Settings {
   readonly members: Readonly<Record<string, string>>;
   /** Undefined: what the data directory says, or the default of a new cluster. */
   readonly shards?: number | undefined;
+  readonly engine: EngineKind;
   readonly bootstrap: boolean;
   /** The HTTP address of a node of a cluster that exists; then `members` need not be given. */
   readonly join?: string | undefined;
@@ -73,6 +75,7 @@ const shape = {
   announceHttp: address(1).optional(),
   members: z.record(nodeId, address(1)),
   shards: whole(1, 16_384).optional(),
+  engine: z.enum(engineKinds, { error: 'must be memory or lmdb' }).default('lmdb'),
   bootstrap: z.boolean().default(false),
   join: address(1).optional(),
   clusterName: z.string().min(1).max(256).default('nori-kv'),

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono';
 import { isAuthorized } from './authorization.ts';
+import { getBackup, getDigest, postRestore } from './backup.ts';
 import { clusterDocument } from './cluster-document.ts';
 import type { HttpContext } from './context.ts';
 import { errorBody } from './error-response.ts';
@@ -7,6 +8,7 @@ import { indexPage } from './index-page.ts';
 import { deleteKey, getKey, putKey } from './key-value.ts';
 import { addMemberRoutes } from './members.ts';
 import { notReadyReasons } from './readiness.ts';
+import type { Router } from '../router/router.ts';
 
 export function createHttpApp(node: HttpContext): Hono {
   const app = new Hono();
@@ -54,40 +56,60 @@ export function createHttpApp(node: HttpContext): Hono {
 
   addMemberRoutes(app, node, starting);
 
-  app.all('/kv/*', (c) => {
+  /** Keys and values are behind the password. */
+  const guarded = (respond: (c: Context, router: Router) => Response | Promise<Response>) => (c: Context) => {
     const { router } = node;
     if (router === null) return starting(c);
-    if (!isAuthorized(c, node.password)) {
-      return c.json(
-        {
-          code: 'UNAUTHORIZED',
-          message: 'this cluster has a password',
-          remedy: 'send it as HTTP basic authentication, user default',
-        },
-        401,
-        {
-          'www-authenticate': 'Basic realm="nori-kv"',
-        },
-      );
-    }
-    switch (c.req.method) {
-      case 'GET':
-      case 'HEAD':
-        return getKey(c, node, router);
-      case 'PUT':
-        return putKey(c, node, router);
-      case 'DELETE':
-        return deleteKey(c, node, router);
-      default:
-        return c.json({ code: 'METHOD_UNKNOWN', message: 'a key takes GET, PUT and DELETE' }, 405, {
-          allow: 'GET, HEAD, PUT, DELETE',
-        });
-    }
-  });
+    return isAuthorized(c, node.password) ? respond(c, router) : unauthorized(c);
+  };
+
+  app.get(
+    '/v1/backup',
+    guarded((c, router) => getBackup(c, node, router)),
+  );
+  app.get(
+    '/v1/digest',
+    guarded((c, router) => getDigest(c, router)),
+  );
+  app.post(
+    '/v1/restore',
+    guarded((c, router) => postRestore(c, node, router)),
+  );
+
+  app.all(
+    '/kv/*',
+    guarded((c, router) => {
+      switch (c.req.method) {
+        case 'GET':
+        case 'HEAD':
+          return getKey(c, node, router);
+        case 'PUT':
+          return putKey(c, node, router);
+        case 'DELETE':
+          return deleteKey(c, node, router);
+        default:
+          return c.json({ code: 'METHOD_UNKNOWN', message: 'a key takes GET, PUT and DELETE' }, 405, {
+            allow: 'GET, HEAD, PUT, DELETE',
+          });
+      }
+    }),
+  );
 
   app.notFound((c) =>
     c.json({ code: 'NOT_FOUND', message: `nothing at ${c.req.path}`, remedy: 'see / for what there is' }, 404),
   );
   app.onError((error, c) => c.json(errorBody(error), 500));
   return app;
+}
+
+function unauthorized(c: Context): Response {
+  return c.json(
+    {
+      code: 'UNAUTHORIZED',
+      message: 'this cluster has a password',
+      remedy: 'send it as HTTP basic authentication, user default',
+    },
+    401,
+    { 'www-authenticate': 'Basic realm="nori-kv"' },
+  );
 }

@@ -8,5 +8,5 @@ export interface HttpContext extends NodeContext {
   readonly host: KvHost | null;
   readonly failure: NoriError | null;
   readonly registry: Registry;
-  readonly stateMachines: readonly { digest(): string }[];
+  readonly stateMachines: readonly { digest(): string; snapshot(): AsyncIterable<Uint8Array> }[];
 }

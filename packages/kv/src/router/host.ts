@@ -24,6 +24,8 @@ export interface KvHost {
     options: { readonly consistency: Consistency; readonly timeoutMs: number; readonly forward: boolean },
     done: ReadDone,
   ): void;
+  /** Resolves when this node has applied everything that was acknowledged before the call. */
+  readIndex(group: GroupId, options: { readonly timeoutMs: number }): Promise<unknown>;
   groupStatus(group: GroupId): GroupStatus;
   status(): HostStatus;
   peers(): readonly HostPeerStatus[];

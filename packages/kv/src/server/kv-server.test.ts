@@ -24,6 +24,7 @@ async function setUp(overrides: Partial<Settings> = {}) {
   const settings: Settings = {
     id: 'n1',
     dataDir,
+    engine: 'memory',
     resp: '127.0.0.1:0',
     http: '127.0.0.1:0',
     peer: '127.0.0.1:7201',

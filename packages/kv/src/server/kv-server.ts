@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Meter, NoriError, type Observer, RaftHost } from 'nori-raft';
 import { prometheusMeter } from 'nori-raft/prometheus';
 import promClient from 'prom-client';
@@ -7,7 +8,8 @@ import { HttpServer } from '../http/http-server.ts';
 import type { KvHost } from '../router/host.ts';
 import { Router } from '../router/router.ts';
 import { type Announced, type ClusterView, clusterView, splitAddress } from '../router/topology.ts';
-import { KvStateMachine } from '../state/kv-state-machine.ts';
+import { type Engine, openEngine } from '../state/engine.ts';
+import type { KvStateMachine } from '../state/kv-state-machine.ts';
 import { Balancer } from './balance.ts';
 import { clusterToJoin, type JoinedCluster, rememberCluster } from './joining.ts';
 import type { Logger } from './logger.ts';
@@ -64,6 +66,7 @@ export class KvServer implements NodeContext {
   readonly #resp: RespServer;
   readonly #http: HttpServer;
   #host: OpenedHost | null = null;
+  #engine: Engine | null = null;
   #balancer: Balancer | null = null;
   #closing: Promise<void> | null = null;
 
@@ -147,8 +150,13 @@ export class KvServer implements NodeContext {
     host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
     if (joined !== null) rememberCluster(settings.dataDir, joined);
     if (stored === null) writeShardCount(settings.dataDir, shards);
+    // After the host, which makes sure that nobody else has the directory.
+    this.#engine = openEngine(settings.engine, {
+      path: join(settings.dataDir, 'state'),
+      onFailed: (cause) => this.#fail(engineFailed(cause)),
+    });
     for (let shard = 0; shard < shards; shard += 1) {
-      const stateMachine = new KvStateMachine();
+      const stateMachine = this.#engine.stateMachine(shard + 1);
       this.stateMachines.push(stateMachine);
       await host.createGroup({ group: shard + 1, stateMachine });
     }
@@ -160,7 +168,10 @@ export class KvServer implements NodeContext {
     });
     if (settings.balance) this.#balancer = new Balancer(host, this.router.map, this.#logger);
     const { resp, http } = this.announced;
-    this.#logger.info({ resp, http, peer: host.status().address, shards, routing: settings.routing }, 'serving');
+    this.#logger.info(
+      { resp, http, peer: host.status().address, shards, routing: settings.routing, engine: settings.engine },
+      'serving',
+    );
   }
 
   async #openRaftHost(
@@ -222,6 +233,12 @@ export class KvServer implements NodeContext {
     this.#balancer?.stop();
     await this.#resp.close();
     await this.#host?.close({ handover: true });
+    await this.#engine?.close();
     await this.#http.close();
   }
+}
+
+function engineFailed(cause: unknown): NoriError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new NoriError('DISK_FAILED', { message: `the engine could not write its state: ${why}`, cause });
 }

@@ -55,7 +55,7 @@ describe('nori-kv under the simulator', { timeout: 60_000 }, () => {
 
   test('lifetimes that no replica keeps are noticed, though all replicas agree', async () => {
     class Eternal extends KvStateMachine {
-      override apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
+      override apply(entries: readonly AppliedEntry[]): ReturnType<KvStateMachine['apply']> {
         return super.apply(entries.map((entry) => ({ ...entry, timeMs: 0 })));
       }
       override advanceTime(): void {
@@ -69,7 +69,7 @@ describe('nori-kv under the simulator', { timeout: 60_000 }, () => {
 
   test('a replica that judges lifetimes by a clock of its own is noticed', async () => {
     class Hasty extends KvStateMachine {
-      override apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
+      override apply(entries: readonly AppliedEntry[]): ReturnType<KvStateMachine['apply']> {
         return super.apply(entries.map((entry) => ({ ...entry, timeMs: entry.timeMs + 100 * entry.index })));
       }
     }

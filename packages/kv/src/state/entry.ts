@@ -10,17 +10,41 @@ export class Entry {
   /** Two independent 32-bit hashes of key, value and expiry. */
   readonly hashLow: number;
   readonly hashHigh: number;
+  /** How many captures its store had seen when it was made: the captures after that hold it. */
+  readonly born: number;
   heapAt = -1;
 
-  constructor(key: string, slot: number, value: Value, expireMs: number) {
-    this.key = key;
-    this.slot = slot;
+  /** Use `makeEntry`, unless the hashes are known. */
+  constructor(
+    place: { readonly key: string; readonly slot: number },
+    value: Value,
+    expireMs: number,
+    marks: { readonly hashLow: number; readonly hashHigh: number; readonly born: number },
+  ) {
+    this.key = place.key;
+    this.slot = place.slot;
     this.value = value;
     this.expireMs = expireMs;
-    hash(key, value, expireMs);
-    this.hashLow = low;
-    this.hashHigh = high;
+    this.hashLow = marks.hashLow;
+    this.hashHigh = marks.hashHigh;
+    this.born = marks.born;
   }
+}
+
+// One for all calls: entries are made for each key that is written.
+const marks = { hashLow: 0, hashHigh: 0, born: 0 };
+
+export function makeEntry(
+  place: { readonly key: string; readonly slot: number },
+  value: Value,
+  expireMs: number,
+  born = 0,
+): Entry {
+  hash(place.key, value, expireMs);
+  marks.hashLow = low;
+  marks.hashHigh = high;
+  marks.born = born;
+  return new Entry(place, value, expireMs, marks);
 }
 
 // What `hash` answers: two numbers, without an object for each key that is written.

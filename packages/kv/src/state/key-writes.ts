@@ -47,7 +47,8 @@ function move(store: Store, args: readonly Buffer[], replace: boolean): 'missing
   const source = store.find(args[0] as Buffer);
   if (source === undefined) return 'missing';
   const target = store.locate(args[1] as Buffer);
-  if (target.entry === source) return replace ? 'moved' : 'taken';
+  // Not the same object: a store on disk makes one for each question.
+  if (target.key === source.key) return replace ? 'moved' : 'taken';
   if (target.entry !== undefined && !replace) return 'taken';
   store.remove(source);
   store.write(target, source.value, source.expireMs);

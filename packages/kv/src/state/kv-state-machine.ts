@@ -1,4 +1,4 @@
-import type { AppliedEntry, StateMachine } from 'nori-raft';
+import type { AppliedEntry, AppliedPosition, StateMachine } from 'nori-raft';
 import { CommandFormatError, decodeCommand } from '../commands/command-codec.ts';
 import { type CommandKind, commandTable } from '../commands/command-table.ts';
 import { wrongArity } from '../commands/errors.ts';
@@ -6,9 +6,10 @@ import { errorResult, okResult, type Result } from '../resp/result.ts';
 import type { Handler } from './handler.ts';
 import * as keyWrites from './key-writes.ts';
 import { LimboCheck } from './limbo.ts';
+import { MemoryStore } from './memory-store.ts';
 import * as reads from './reads.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
-import { Store } from './store.ts';
+import type { Store } from './store.ts';
 import * as stringWrites from './string-writes.ts';
 
 const writeHandlers: Readonly<Record<string, Handler>> = {
@@ -85,22 +86,34 @@ const writes = operations('write', writeHandlers);
 
 /** The keys and values of one shard. Answers are results (resp/result.ts); commands and queries are commands/command-codec.ts. */
 export class KvStateMachine implements StateMachine {
-  #store = new Store();
+  #store: Store;
   readonly #reads: readonly (Operation | undefined)[];
   readonly #limbo = new LimboCheck();
 
-  constructor(options: { /** Picks RANDOMKEY's answer, nothing else. */ readonly random?: () => number } = {}) {
+  constructor(
+    options: {
+      /** Picks RANDOMKEY's answer, nothing else. */
+      readonly random?: () => number;
+      /** Where the keys are kept. Default: in memory. */
+      readonly store?: Store;
+    } = {},
+  ) {
+    this.#store = options.store ?? new MemoryStore();
     this.#reads = operations('read', readHandlers(options.random ?? Math.random));
   }
 
-  apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
-    const results: Uint8Array[] = [];
-    for (const { command, timeMs } of entries) {
-      this.#store.advanceTime(timeMs);
-      // An entry without a command carries only time.
-      results.push(command.length === 0 ? okResult : this.#execute(writes, command));
+  apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    let results: Uint8Array[];
+    try {
+      results = entries.map((entry) => this.#applyOne(entry));
+    } catch (error) {
+      // Half a batch must not reach the disk: after a restart it would be applied twice.
+      this.#store.discard();
+      throw error;
     }
-    return results;
+    const last = entries.at(-1);
+    const room = last === undefined ? null : this.#store.applied({ index: last.index, term: last.term });
+    return room === null ? results : room.then(() => results);
   }
 
   query(query: Uint8Array): Uint8Array {
@@ -116,8 +129,21 @@ export class KvStateMachine implements StateMachine {
     return writeSnapshot(this.#store.capture());
   }
 
-  async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
-    this.#store = await readSnapshot(image);
+  async restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+    const next = this.#store.successor();
+    try {
+      await readSnapshot(image, next);
+      await next.adopt(at ?? null);
+    } catch (error) {
+      next.discard();
+      throw error;
+    }
+    this.#store.discard();
+    this.#store = next;
+  }
+
+  durablePosition(): AppliedPosition | null {
+    return this.#store.durablePosition;
   }
 
   advanceTime(timeMs: number): void {
@@ -136,6 +162,12 @@ export class KvStateMachine implements StateMachine {
   /** 16 hex digits: the same on replicas that hold the same keys, values and expiry times. */
   digest(): string {
     return this.#store.digest;
+  }
+
+  #applyOne({ command, timeMs }: AppliedEntry): Uint8Array {
+    this.#store.advanceTime(timeMs);
+    // An entry without a command carries only time.
+    return command.length === 0 ? okResult : this.#execute(writes, command);
   }
 
   #execute(table: readonly (Operation | undefined)[], payload: Uint8Array): Result {

@@ -18,7 +18,7 @@ const entriesOf = (lines: readonly string[], timeMs: number, firstIndex = 100): 
 /** A shard where `forever` never expires and `soon` expires at 1,050. */
 function shard(): KvStateMachine {
   const machine = new KvStateMachine();
-  machine.apply(entriesOf(['set forever 1', 'set soon 1 pxat 1050'], startMs, 1));
+  void machine.apply(entriesOf(['set forever 1', 'set soon 1 pxat 1050'], startMs, 1));
   return machine;
 }
 
@@ -147,13 +147,13 @@ test('when a read does not conflict, its answer is the same after any prefix of 
           return entriesOf([line], timeMs, index)[0] as AppliedEntry;
         };
         const machine = new KvStateMachine();
-        machine.apply(before.map(entry));
+        void machine.apply(before.map(entry));
         const entries = limbo.map(entry);
         const independent = queries.map(command).filter((payload) => !machine.conflicts(payload, entries));
         const answers = independent.map((payload) => machine.query(payload));
         free += entries.length > 0 ? answers.length : 0;
         for (const one of entries) {
-          machine.apply([one]);
+          void machine.apply([one]);
           expect(independent.map((payload) => machine.query(payload))).toEqual(answers);
         }
       },

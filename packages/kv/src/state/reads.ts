@@ -12,7 +12,6 @@ import {
 } from '../resp/result.ts';
 import { compileGlob } from './glob.ts';
 import { type Handler, parsed } from './handler.ts';
-import { scan as scanKeys } from './scan.ts';
 
 export const get: Handler = (store, args) => {
   const entry = store.find(args[0] as Buffer);
@@ -62,7 +61,7 @@ export const pexpiretime: Handler = time((expireMs) => expireMs);
 
 export const scan: Handler = (store, args) =>
   parsed(parseScanOptions(args, 0), (options) => {
-    const page = scanKeys(store.slots, options.cursor, options.count);
+    const page = store.scan(options.cursor, options.count);
     if (options.type !== null && options.type !== 'string') return scanResult(String(page.cursor), []);
     const { match } = options;
     const keys = match === null || match === '*' ? page.keys : page.keys.filter(compileGlob(match));
@@ -73,42 +72,25 @@ export const keys: Handler = (store, args) => {
   const pattern = (args[0] as Buffer).toString('latin1');
   const matches = pattern === '*' ? (): boolean => true : compileGlob(pattern);
   const found: string[] = [];
-  for (const slot of store.slots.values()) for (const key of slot.keys()) if (matches(key)) found.push(key);
+  for (const key of store.keys()) if (matches(key)) found.push(key);
   return arrayResult(found);
 };
 
 export const dbsize: Handler = (store) => integerResult(store.count);
 
-/** Any key, by a chance that the caller brings, since this answers queries and never changes what is stored. */
+/** The chance is the caller's, since this answers queries and never changes what is stored. */
 export const randomkey =
   (random: () => number): Handler =>
   (store) => {
-    let at = Math.floor(random() * store.count);
-    for (const slot of store.slots.values()) {
-      if (at >= slot.size) {
-        at -= slot.size;
-        continue;
-      }
-      for (const key of slot.keys()) {
-        if (at === 0) return bulkResult(key);
-        at -= 1;
-      }
-    }
-    return nullResult;
+    const key = store.randomKey(random);
+    return key === undefined ? nullResult : bulkResult(key);
   };
 
 export const digest: Handler = (store) => bulkResult(store.digest);
 
-export const countKeysInSlot: Handler = (store, args) =>
-  integerResult(store.slots.get(Number((args[0] as Buffer).toString('latin1')))?.size ?? 0);
+const numberAt = (args: readonly Buffer[], at: number): number => Number((args[at] as Buffer).toString('latin1'));
 
-export const getKeysInSlot: Handler = (store, args) => {
-  const slot = store.slots.get(Number((args[0] as Buffer).toString('latin1')));
-  const countMax = Number((args[1] as Buffer).toString('latin1'));
-  const found: string[] = [];
-  for (const key of slot?.keys() ?? []) {
-    if (found.length >= countMax) break;
-    found.push(key);
-  }
-  return arrayResult(found);
-};
+export const countKeysInSlot: Handler = (store, args) => integerResult(store.countInSlot(numberAt(args, 0)));
+
+export const getKeysInSlot: Handler = (store, args) =>
+  arrayResult(store.keysInSlot(numberAt(args, 0), numberAt(args, 1)));

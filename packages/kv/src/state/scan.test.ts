@@ -7,7 +7,7 @@ import { KvStateMachine } from './kv-state-machine.ts';
 const encode = (...args: string[]): Buffer => encodeCommand(args.map((word) => Buffer.from(word, 'latin1')));
 
 function apply(machine: KvStateMachine, ...args: string[]): void {
-  machine.apply([{ index: 1, term: 1, timeMs: 1, command: encode(...args) }]);
+  void machine.apply([{ index: 1, term: 1, timeMs: 1, command: encode(...args) }]);
 }
 
 function page(machine: KvStateMachine, ...args: string[]): { cursor: string; keys: string[] } {

@@ -11,7 +11,7 @@ type Slots = ReadonlyMap<number, ReadonlyMap<string, unknown>>;
 
 /** A slot that holds many keys is walked in at most this many pages, since each of them looks at all its keys. */
 const pagesPerSlotMax = 64;
-const orderCount = 2 ** 32;
+export const orderCount: number = 2 ** 32;
 
 /**
  * One page of a scan in the order (slot, hash of the key). The cursor names the next place in that order, so nothing is

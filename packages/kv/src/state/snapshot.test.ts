@@ -2,13 +2,13 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { encodeCommand } from '../commands/command-codec.ts';
 import { KvStateMachine } from './kv-state-machine.ts';
-import { SnapshotFormatError } from './snapshot.ts';
+import { SnapshotFormatError } from './image-format.ts';
 
 const startMs = 1000;
 
 function apply(machine: KvStateMachine, line: string, timeMs: number = startMs): void {
   const command = encodeCommand(line.split(' ').map((word) => Buffer.from(word, 'latin1')));
-  machine.apply([{ index: 1, term: 1, timeMs, command }]);
+  void machine.apply([{ index: 1, term: 1, timeMs, command }]);
 }
 
 async function read(image: AsyncIterable<Uint8Array>): Promise<Buffer> {

@@ -107,7 +107,10 @@ class Ours {
       if (findCommand(args[0]!.toString('latin1'))!.kind === 'read') {
         this.machine.advanceTime(timeMs);
         result = this.machine.query(command);
-      } else result = this.machine.apply([{ index: (this.#index += 1), term: 1, timeMs, command }])[0]!;
+      } else {
+        const results = this.machine.apply([{ index: (this.#index += 1), term: 1, timeMs, command }]);
+        result = (results as readonly Uint8Array[])[0]!;
+      }
     } else result = errorResult(refusal);
     return Buffer.from(toProtocol(result, 2));
   }

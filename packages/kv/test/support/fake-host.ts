@@ -89,7 +89,8 @@ export class FakeHost implements KvHost {
       this.applied += 1;
       const entry = { index: this.applied, term: 1, timeMs: 1_000_000 + this.applied, command };
       const machine = this.machines.get(group) as KvStateMachine;
-      done(null, this.applied, machine.apply([entry])[0] as Uint8Array);
+      const [result] = machine.apply([entry]) as readonly Uint8Array[];
+      done(null, this.applied, result as Uint8Array);
     });
   }
 
@@ -106,6 +107,10 @@ export class FakeHost implements KvHost {
       const machine = this.machines.get(group) as KvStateMachine;
       done(null, { via, index: this.applied, term: 1 }, machine.query(query));
     });
+  }
+
+  readIndex(): Promise<void> {
+    return Promise.resolve();
   }
 
   /** Ends the waiting call at `position`. */

@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
 import type { Prng } from '../../src/base/prng.ts';
 import { conformanceTests, type StateMachineSubject, stateMachineSuite } from '../../src/testkit/conformance/index.ts';
 import { encodeCommand } from '../../../kv/src/commands/command-codec.ts';
 import { KvStateMachine } from '../../../kv/src/state/kv-state-machine.ts';
+import { LmdbEnvironment } from '../../../kv/src/state/lmdb/environment.ts';
 
 // Here and not beside its subject: nori-kv sees only what the library exports.
 
@@ -50,16 +54,41 @@ const reads: readonly ((prng: Prng) => Uint8Array)[] = [
 const drawn = (from: readonly ((prng: Prng) => Uint8Array)[], prng: Prng): Uint8Array =>
   (from[prng.between(0, from.length - 1)] as (prng: Prng) => Uint8Array)(prng);
 
-const subject = (seed: number): StateMachineSubject => ({
-  make: () => new KvStateMachine(),
+const directory = mkdtempSync(join(tmpdir(), 'nori-conformance-'));
+// Written at every chance, so that the machines are seen with their changes in memory, on their way and on disk.
+const environment = new LmdbEnvironment({ path: directory, gatherMs: 1 });
+let groups = 0;
+
+afterAll(async () => {
+  await environment.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const engines: Readonly<Record<string, () => KvStateMachine>> = {
+  memory: () => new KvStateMachine(),
+  lmdb: () => {
+    groups += 1;
+    return new KvStateMachine({ store: environment.store(groups) });
+  },
+};
+
+const subject = (engine: string, seed: number): StateMachineSubject => ({
+  make: engines[engine] as () => KvStateMachine,
   command: (prng) => drawn(writes, prng),
   query: (prng) => drawn(reads, prng),
   digest: (machine) => (machine as KvStateMachine).digest(),
   seed,
 });
 
-describe.each([1, 2, 3])('KvStateMachine, seed %d', (seed) => {
-  test.each(conformanceTests(stateMachineSuite, () => subject(seed)))('$name', { timeout: 60_000 }, async ({ run }) => {
+const cases = [
+  ['memory', 1],
+  ['memory', 2],
+  ['lmdb', 3],
+] as const;
+
+describe.each(cases)('KvStateMachine in %s, seed %d', (engine, seed) => {
+  const tests = conformanceTests(stateMachineSuite, () => subject(engine, seed));
+  test.each(tests)('$name', { timeout: 60_000 }, async ({ run }) => {
     await expect(run()).resolves.toBeUndefined();
   });
 });

@@ -1,0 +1,31 @@
+import { KvStateMachine } from './kv-state-machine.ts';
+import { LmdbEnvironment } from './lmdb/environment.ts';
+
+export const engineKinds = ['memory', 'lmdb'] as const;
+export type EngineKind = (typeof engineKinds)[number];
+
+/** Where the shards of a node keep their keys. */
+export interface Engine {
+  /** The state machine of a group, with what it had kept. Ask once for each group. */
+  stateMachine(group: number): KvStateMachine;
+  /** Nothing is applied any more. */
+  close(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** A directory of its own, for engines that need one. */
+  readonly path: string;
+  /** The engine cannot write any more. Told once. */
+  readonly onFailed: (error: unknown) => void;
+}
+
+export function openEngine(kind: EngineKind, { path, onFailed }: EngineOptions): Engine {
+  if (kind === 'memory') {
+    return { stateMachine: () => new KvStateMachine(), close: () => Promise.resolve() };
+  }
+  const environment = new LmdbEnvironment({ path, onFailed });
+  return {
+    stateMachine: (group) => new KvStateMachine({ store: environment.store(group) }),
+    close: () => environment.close(),
+  };
+}

@@ -1,0 +1,65 @@
+import type { Transaction } from 'lmdb';
+import type { Entry } from '../entry.ts';
+import type { Capture } from '../store.ts';
+import { changeOf, type Layer, newestChanges } from './layer.ts';
+import { type Generation, readRecord, recordKey, slotOfKey } from './layout.ts';
+import { after, type Tree } from './tree.ts';
+
+/** How much is read from the tree at a time. A cursor that stays open between turns would be in the way of others. */
+const pageBytes = 64 * 1024;
+
+/** The keys as of one moment: the layers of then, over what a read transaction saw then. */
+export class LmdbCapture implements Capture {
+  readonly count: number;
+  readonly timeMs: number;
+  readonly digest: string;
+  readonly #tree: Tree;
+  readonly #generation: Generation;
+  #layers: readonly Layer[];
+  #transaction: Transaction | null;
+
+  constructor(
+    store: { readonly count: number; readonly timeMs: number; readonly digest: string },
+    tree: Tree,
+    generation: Generation,
+    layers: readonly Layer[],
+  ) {
+    this.count = store.count;
+    this.timeMs = store.timeMs;
+    this.digest = store.digest;
+    this.#tree = tree;
+    this.#generation = generation;
+    this.#layers = layers;
+    this.#transaction = tree.useReadTransaction();
+  }
+
+  *entries(): Generator<Entry, void, void> {
+    for (const { entry } of newestChanges(this.#layers)) if (entry !== null) yield entry;
+    let start: Buffer | null = this.#generation.place(0, 0);
+    while (start !== null && this.#transaction !== null) {
+      const page: Entry[] = [];
+      start = this.#readPage(this.#transaction, start, page);
+      yield* page;
+    }
+  }
+
+  close(): void {
+    this.#transaction?.done();
+    this.#transaction = null;
+    this.#layers = [];
+  }
+
+  /** Answers where to go on, or null. */
+  #readPage(transaction: Transaction, start: Buffer, page: Entry[]): Buffer | null {
+    let bytes = 0;
+    const range = { start, end: this.#generation.keysEnd, transaction };
+    for (const { key: treeKey, value: record } of this.#tree.getRange(range)) {
+      const key = recordKey(treeKey, record);
+      const slot = slotOfKey(treeKey);
+      bytes += record.length;
+      if (changeOf(this.#layers, slot, key) === undefined) page.push(readRecord(key, slot, record));
+      if (bytes >= pageBytes) return after(treeKey);
+    }
+    return null;
+  }
+}
