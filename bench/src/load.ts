@@ -17,6 +17,8 @@ export interface LoadResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly errors: number;
+  /** Commands answered in all, warm-up included. */
+  readonly commands: number;
 }
 
 /** Closed loop: every connection sends its next command when an answer is there. */
@@ -29,6 +31,7 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   const warmUpMs = Math.min(1000, options.seconds * 250);
   for (const client of clients) client.start();
   await sleep(warmUpMs);
+  let commands = clients.reduce((sum, client) => sum + client.latenciesMs.length, 0);
   for (const client of clients) client.forget();
   const start = performance.now();
   await sleep(options.seconds * 1000);
@@ -40,10 +43,11 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
     errors += client.errors;
   }
   for (const client of clients) client.stop();
+  commands += latencies.length;
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0;
-  return { perSecond: (latencies.length / elapsedMs) * 1000, p50Ms: at(0.5), p99Ms: at(0.99), errors };
+  return { perSecond: (latencies.length / elapsedMs) * 1000, p50Ms: at(0.5), p99Ms: at(0.99), errors, commands };
 }
 
 class LoadClient {

@@ -26,6 +26,7 @@ export function addServeOptions(command: Command): Command {
     .option('--join <address>', 'join the cluster of the node with this HTTP address; then: nori-kv member add')
     .option('--cluster-name <name>', 'the same on every node (default: nori-kv)')
     .option('--routing <mode>', 'forward: serve any key; redirect: answer MOVED (default: forward)')
+    .option('--reads <mode>', 'lease: no message per read; linearizable: no trust in clocks (default: lease)')
     .option('--password <text>', 'clients must AUTH with it; better given as NORI_PASSWORD')
     .option('--heartbeat-ms <ms>', 'how often a leader shows it is there (default: 150)')
     .option('--election-timeout-ms <min-max>', 'silence after which a new leader is sought (default: 300-600)')

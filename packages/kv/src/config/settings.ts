@@ -49,6 +49,8 @@ export interface Settings {
   readonly join?: string | undefined;
   readonly clusterName: string;
   readonly routing: 'forward' | 'redirect';
+  /** How reads are proved that do not say: by the lease, or by a round to a majority each. */
+  readonly reads: 'lease' | 'linearizable';
   readonly password?: string | undefined;
   readonly heartbeatMs: number;
   readonly electionTimeoutMs: { readonly min: number; readonly max: number };
@@ -80,6 +82,7 @@ const shape = {
   join: address(1).optional(),
   clusterName: z.string().min(1).max(256).default('nori-kv'),
   routing: z.enum(['forward', 'redirect'], { error: 'must be forward or redirect' }).default('forward'),
+  reads: z.enum(['lease', 'linearizable'], { error: 'must be lease or linearizable' }).default('lease'),
   password: z.string().min(1, { error: 'must not be empty' }).optional(),
   heartbeatMs: milliseconds(1).default(150),
   electionTimeoutMs: z.strictObject({ min: milliseconds(1), max: milliseconds(1) }).default({ min: 300, max: 600 }),

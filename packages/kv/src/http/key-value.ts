@@ -27,7 +27,7 @@ function keyOf(c: Context): Buffer | null {
 const consistencies: ReadonlySet<string> = new Set(['lease', 'linearizable', 'stale']);
 
 export async function getKey(c: Context, node: HttpContext, router: Router): Promise<Response> {
-  const consistency = c.req.query('consistency') ?? 'lease';
+  const consistency = c.req.query('consistency') ?? router.reads;
   if (!consistencies.has(consistency)) {
     return refused(c, 400, 'CONSISTENCY_UNKNOWN', 'consistency must be lease, linearizable or stale');
   }

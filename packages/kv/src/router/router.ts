@@ -1,4 +1,4 @@
-import { NoriError, type ExecuteDone, type ReadDone } from 'nori-raft';
+import { type Consistency, type ExecuteDone, NoriError, type ReadDone } from 'nori-raft';
 import type { Call, CallDriver, Failure } from './call.ts';
 import type { KvHost } from './host.ts';
 import { ShardMap } from './shards.ts';
@@ -8,6 +8,8 @@ export type Routing = 'forward' | 'redirect';
 export interface RouterOptions {
   readonly shards: number;
   readonly routing: Routing;
+  /** What a read that does not say is. Default `lease`. */
+  readonly reads?: Consistency;
   /** How long a command may wait for a leader and a quorum, in ms. */
   readonly commandTimeoutMs: number;
   /** Where a node's RESP port can be reached, or null while that is unknown. */
@@ -23,6 +25,7 @@ const retryDelayMsMax = 200;
 export class Router {
   readonly map: ShardMap;
   readonly routing: Routing;
+  readonly reads: Consistency;
   readonly commandTimeoutMs: number;
   readonly nowMs: () => number;
   readonly host: KvHost;
@@ -33,6 +36,7 @@ export class Router {
     this.host = host;
     this.map = new ShardMap(options.shards);
     this.routing = options.routing;
+    this.reads = options.reads ?? 'lease';
     this.commandTimeoutMs = options.commandTimeoutMs;
     this.nowMs = options.nowMs ?? (() => performance.now());
     this.#random = options.random ?? Math.random;

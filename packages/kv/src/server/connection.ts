@@ -242,7 +242,7 @@ export class Connection implements CallOwner, ClientInfo {
       shard: router.map.shardOf(slot),
       payload: encodeFor(spec, args, this.#server.context.limits),
       deadlineMs: router.nowMs() + router.commandTimeoutMs,
-      consistency: stale ? 'stale' : 'lease',
+      consistency: stale ? 'stale' : router.reads,
       forward: !stale && (router.routing === 'forward' || this.asking),
     });
     this.asking = false;

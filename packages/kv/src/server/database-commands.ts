@@ -56,7 +56,7 @@ function fanOut(
       payload: encodeFor(spec, args, defaultCommandLimits),
       write,
       deadlineMs: router.nowMs() + router.commandTimeoutMs,
-      consistency: stale ? 'stale' : 'lease',
+      consistency: stale ? 'stale' : router.reads,
       forward: !stale,
     },
     (failure: Failure | null, results) =>

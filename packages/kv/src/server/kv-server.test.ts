@@ -33,6 +33,7 @@ async function setUp(overrides: Partial<Settings> = {}) {
     bootstrap: true,
     clusterName: 'test',
     routing: 'forward',
+    reads: 'lease',
     heartbeatMs: 150,
     leaseMs: 2000,
     maxClockDrift: 0.01,
@@ -158,6 +159,22 @@ test('a flush that reached some shards only has an unknown outcome', async () =>
   const { host, client } = await setUp();
   host.fault = (group) => (group === 2 ? failure('DISK_FULL') : null);
   expect(await client().ask('FLUSHALL')).toMatch(/^-UNKNOWNOUTCOME .*3 of 4 shards/);
+});
+
+test('a node that trusts no clock proves every read by a round, unless it is asked for a stale one', async () => {
+  const { host, client, app } = await setUp({ reads: 'linearizable' });
+  const redis = client();
+  await redis.ask('GET k');
+  expect(host.submitted.at(-1)).toMatchObject({ consistency: 'linearizable' });
+  await redis.ask('DBSIZE');
+  expect(host.submitted.at(-1)).toMatchObject({ consistency: 'linearizable' });
+  await app.request('/kv/k');
+  expect(host.submitted.at(-1)).toMatchObject({ consistency: 'linearizable' });
+  await app.request('/kv/k?consistency=lease');
+  expect(host.submitted.at(-1)).toMatchObject({ consistency: 'lease' });
+  await redis.ask('READONLY');
+  await redis.ask('GET k');
+  expect(host.submitted.at(-1)).toMatchObject({ consistency: 'stale' });
 });
 
 test('after READONLY a node answers reads from its own state', async () => {
@@ -324,6 +341,10 @@ test('HTTP: probes, metrics and the cluster', async () => {
   expect(await notReady.json()).toEqual({ ready: false, reasons: ['shard 1 has no leader'] });
   const metrics = await app.request('/metrics');
   expect(metrics.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  const text = await metrics.text();
+  for (const name of ['raft_wal_syncs_total', 'raft_transport_frames_sent_total']) {
+    expect(text).toMatch(new RegExp(`^${name} \\d+$`, 'm'));
+  }
   const cluster = (await (await app.request('/v1/cluster?digest=1')).json()) as {
     nodes: unknown[];
     shards: Record<string, unknown>[];

@@ -11,6 +11,7 @@ import { type Announced, type ClusterView, clusterView, splitAddress } from '../
 import { type Engine, openEngine } from '../state/engine.ts';
 import type { KvStateMachine } from '../state/kv-state-machine.ts';
 import { Balancer } from './balance.ts';
+import { registerHostMetrics } from './host-metrics.ts';
 import { clusterToJoin, type JoinedCluster, rememberCluster } from './joining.ts';
 import type { Logger } from './logger.ts';
 import { type NodeContext, type ServerStats, serverStats } from './node-context.ts';
@@ -145,6 +146,7 @@ export class KvServer implements NodeContext {
     const open = this.#options.openHost ?? ((...details) => this.#openRaftHost({ shards, joined }, ...details));
     const host = await open(settings, this.announced, prometheusMeter(promClient, this.registry), this.#observer());
     this.#host = host;
+    registerHostMetrics(promClient, this.registry, () => host.status());
     host.onFailed = (error) => this.#fail(error);
     const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
     host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
@@ -163,6 +165,7 @@ export class KvServer implements NodeContext {
     this.router = new Router(host, {
       shards,
       routing: settings.routing,
+      reads: settings.reads,
       commandTimeoutMs: settings.commandTimeoutMs,
       respAddressOf: (id) => this.#respAddressOf(id),
     });
