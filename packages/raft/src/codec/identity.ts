@@ -18,7 +18,7 @@ export interface DirectoryIdentity {
   /** Drawn once, when the directory was born: another disk id is another memory. */
   readonly diskId: Uint8Array;
   readonly incarnation: Incarnation;
-  /** The boot of the machine this life runs on, or empty. */
+  /** The boot of the machine this life runs on, and the file it locked there; or empty. */
   readonly bootId: string;
   /** The lives from this counter on, before this one, ran on the same boot: their lock is ours, so they are dead. */
   readonly deadSince: number;

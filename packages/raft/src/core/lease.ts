@@ -2,7 +2,7 @@ import { assert } from '../base/assert.ts';
 import type { AppendReply, AppendRequest, RemainingPromise, VoteReply } from './message.ts';
 import type { LeaseLoss, Output } from './output.ts';
 import type { Progress } from './progress.ts';
-import { isQuorum, quorumTimeMs } from './quorum.ts';
+import { quorumTimeMs } from './quorum.ts';
 import { leaderStateOf } from './replication.ts';
 import { type Barrier, type HeldPromise, type LeaderState, persistHardState, type RaftState } from './state.ts';
 import { type Entry, EntryKind, type Index, type Life, type NodeId, type Term } from './types.ts';
@@ -91,11 +91,13 @@ export function raiseBarriers(raft: RaftState, nowMs: number): Barrier[] {
 
 /**
  * A peer that answers in this term holds no lease of an earlier one: the barrier of that very life falls. A later life
- * frees an earlier one only when it is proven dead: two processes could run on copies of one disk.
+ * frees an earlier one only when it is proven dead: two processes could run on copies of one disk. Returns whether any fell.
  */
-export function disclaim(leader: LeaderState, peer: NodeId, life: Life): void {
-  if (leader.barriers.length === 0) return;
-  leader.barriers = leader.barriers.filter((barrier) => !isFreedBy(barrier, peer, life));
+export function disclaim(leader: LeaderState, peer: NodeId, life: Life): boolean {
+  const { barriers } = leader;
+  if (barriers.length === 0) return false;
+  leader.barriers = barriers.filter((barrier) => !isFreedBy(barrier, peer, life));
+  return leader.barriers.length < barriers.length;
 }
 
 function isFreedBy({ holder, incarnation }: Barrier, peer: NodeId, life: Life): boolean {
@@ -162,14 +164,14 @@ export function leaseUntilMs(raft: RaftState): number {
   const { leaseMs, driftPpm } = raft.options;
   if (leaseMs === 0 || leader.released || raft.stalled) return Number.NEGATIVE_INFINITY;
   const { configuration } = raft;
-  // Clocks that drift apart faster than both are trusted to are not trusted at all.
+  // A promise by a clock that drifts from this one faster than both are trusted to is none.
   const tolerated = driftPpm / 2_000_000;
-  const steady = (id: NodeId): boolean =>
-    id === raft.id || (leader.progress.get(id)?.clockRate.difference ?? 0) <= tolerated;
-  if (!isQuorum(configuration, steady)) return Number.NEGATIVE_INFINITY;
-  const ackedMs = quorumTimeMs(configuration, (id) =>
-    id === raft.id ? Number.POSITIVE_INFINITY : (leader.progress.get(id)?.leaseAckedMs ?? Number.NEGATIVE_INFINITY),
-  );
+  const ackedMs = quorumTimeMs(configuration, (id) => {
+    if (id === raft.id) return Number.POSITIVE_INFINITY;
+    const progress = leader.progress.get(id);
+    if (progress === undefined || progress.clockRate.difference > tolerated) return Number.NEGATIVE_INFINITY;
+    return progress.leaseAckedMs;
+  });
   return ackedMs + leaseMs;
 }
 

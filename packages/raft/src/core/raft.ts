@@ -311,7 +311,7 @@ function keepsOffice(raft: RaftState, nowMs: number, output: Output): boolean {
 /** A follower's answer: for its log, for the lease, and as a sign that it holds no lease of an earlier term. */
 function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
-  disclaim(leader, reply.from, life);
+  const fell = disclaim(leader, reply.from, life);
   const progress = leader.progress.get(reply.from);
   if (progress !== undefined) renewLease(raft, progress, reply, life, nowMs);
   const matched = onAppendReply(raft, reply, nowMs, output);
@@ -320,7 +320,7 @@ function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number,
     leader.leaseDoubtMs = nowMs; // what was asked meanwhile asked for no lease
   }
   // A barrier that fell lets go what a quorum has had for long.
-  if (matched || raft.log.commit < leader.limboEnd) afterProgress(raft, nowMs, output);
+  if (matched || fell) afterProgress(raft, nowMs, output);
   else afterRound(raft, nowMs, output);
 }
 
@@ -336,7 +336,11 @@ function onLeaseDoubt(raft: RaftState, cause: LeaseDoubtInput['cause'], nowMs: n
  */
 function onDiskStall(raft: RaftState, { stalled }: DiskStallInput, nowMs: number, output: Output): void {
   raft.stalled = stalled;
-  if (raft.leader === null || !stalled) return;
+  if (raft.leader === null) return;
+  if (!stalled) {
+    raft.leader.leaseDoubtMs = nowMs; // what was sent meanwhile asked for no lease
+    return;
+  }
   tellLeaseLost(raft, 'diskStall', output);
   if (raft.leader.transfer === null) beginTransfer(raft, null, nowMs, output);
 }

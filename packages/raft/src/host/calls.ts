@@ -159,7 +159,8 @@ export class Calls {
     this.forward({ ...call, kind: indexKind, payload: nothing }, (error, index, term) => {
       if (error?.code === 'READ_IN_LIMBO' && query !== null) {
         const kind = byRound ? ForwardKind.queryByRound : ForwardKind.query;
-        this.forward({ ...call, kind, payload: query }, (failure, at, inTerm, result) =>
+        const leftMs = Math.max(1, read.deadlineMs - this.parts.clock.nowMs());
+        this.forward({ ...call, timeoutMs: leftMs, kind, payload: query }, (failure, at, inTerm, result) =>
           done(failure, failure === null ? { via: 'readIndex', index: at, term: inTerm } : null, result),
         );
       } else if (error !== null) done(error, null, nothing);

@@ -135,8 +135,9 @@ export class Group {
 
   private noteContact(input: Input, nowMs: number): void {
     if (input.kind !== InputKind.message || input.message.kind !== MessageKind.append) return;
-    const { from, term, commit } = input.message;
-    if (term === this.raft.term && from === this.raft.leaderId) this.reads.heardLeader(commit, nowMs);
+    const { from, term, commit, probe } = input.message;
+    // One that only probes does not know itself whether what it has is current.
+    if (!probe && term === this.raft.term && from === this.raft.leaderId) this.reads.heardLeader(commit, nowMs);
   }
 
   /** Time may not have run as it seems: what this node holds by it is void, before anything else happens. */

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -60,6 +60,25 @@ test('the lock is refused to a second process and to a second taker, and freed b
   await expect(lock.acquire(directory)).rejects.toMatchObject({ code: 'DATA_DIR_LOCKED' });
   await held.release();
   await (await lock.acquire(directory)).release();
+});
+
+test('the lock proves nothing of who holds another file: not in a copy of the directory, nor beside a lock that was removed', async () => {
+  const lock = new NodeDirectoryLock();
+  const original = `${directory}/original`;
+  await new NodeDisk().makeDirectory(original);
+  const first = await lock.acquire(original);
+  expect(first.bootId).toMatch(/./);
+  await cp(original, `${directory}/copy`, { recursive: true });
+  const copied = await lock.acquire(`${directory}/copy`);
+  expect(copied.bootId).not.toBe(first.bootId);
+  await rm(`${original}/LOCK`);
+  const usurper = await lock.acquire(original);
+  expect(usurper.bootId).not.toBe(first.bootId);
+  for (const held of [first, copied, usurper]) await held.release();
+  await rename(original, `${directory}/moved`);
+  const moved = await lock.acquire(`${directory}/moved`);
+  expect(moved.bootId).toBe(usurper.bootId);
+  await moved.release();
 });
 
 test('a machine without the flock program is told what to install', async () => {

@@ -31,7 +31,7 @@ export class NodeDirectoryLock implements DirectoryLock {
       if (error instanceof NoriError) throw error;
       throw unusable(`cannot lock ${path}`, error);
     }
-    return { ...(await bootOf()), release: () => handle.close() };
+    return { ...(await proofOf(handle)), release: () => handle.close() };
   }
 
   /** False when another process holds it. */
@@ -51,10 +51,16 @@ export class NodeDirectoryLock implements DirectoryLock {
   }
 }
 
-/** Drawn by the kernel at each boot. A kernel lock reaches no further than its kernel, so this says how far it proves anything. */
-async function bootOf(): Promise<{ readonly bootId?: string }> {
+/**
+ * How far the lock proves that earlier holders are dead: no further than the kernel that gave it (its boot id is drawn
+ * at each boot), and for no other file. A copy of the directory has a lock of its own, which its original may well hold;
+ * and as long as somebody holds a file open its number is given to no other.
+ */
+async function proofOf(handle: FileHandle): Promise<{ readonly bootId?: string }> {
   try {
-    return { bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim() };
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    const { dev, ino } = await handle.stat({ bigint: true });
+    return { bootId: `${boot} ${dev} ${ino}` };
   } catch {
     return {}; // a system without it: earlier lives are then waited for
   }

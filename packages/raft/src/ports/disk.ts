@@ -39,8 +39,9 @@ export interface Disk {
 /** A data directory in the hands of this process. */
 export interface HeldDirectory {
   /**
-   * Names this boot of this machine, the same for no other machine and no other boot. Whoever holds the lock knows that
-   * every earlier holder on the same boot is dead. Left out: nothing is known of them.
+   * Names this boot of this machine and the very thing that is locked: the same for no other machine, no other boot and
+   * no copy of the directory. Whoever holds the lock knows that every earlier holder under this name is dead. Left out:
+   * nothing is known of them.
    */
   readonly bootId?: string;
   release(): Promise<void>;

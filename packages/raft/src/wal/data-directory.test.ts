@@ -5,16 +5,23 @@ import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
 import type { PeerIdentity } from '../codec/handshake.ts';
 import { nodeId } from '../core/types.ts';
-import type { DirectoryLock } from '../ports/disk.ts';
+import type { DirectoryLock, HeldDirectory } from '../ports/disk.ts';
 import type { Random } from '../ports/random.ts';
 import { DataDirectory, type DataDirectoryOptions, judgePeer } from './data-directory.ts';
 
 class FreeLock implements DirectoryLock {
   held = 0;
-  async acquire(): Promise<{ release(): Promise<void> }> {
+  private readonly bootId: string;
+
+  constructor(bootId = '') {
+    this.bootId = bootId;
+  }
+
+  async acquire(): Promise<HeldDirectory> {
     if (this.held > 0) throw new NoriError('DATA_DIR_LOCKED', { message: 'held' });
     this.held += 1;
     return {
+      bootId: this.bootId,
       release: async () => {
         this.held -= 1;
       },
@@ -59,6 +66,17 @@ test('the disk id stays for good; every life has a higher counter and a nonce of
   expect(second.clusterId).toEqual(cluster);
   expect([first.incarnation.counter, second.incarnation.counter]).toEqual([1, 2]);
   expect(second.incarnation.nonce).not.toEqual(first.incarnation.nonce);
+});
+
+test('earlier lives are dead for certain only under the lock they held themselves', async () => {
+  const disk = new MemoryDisk();
+  const lives: number[] = [];
+  for (const bootId of ['one', 'one', 'one', 'two', 'two', '', '']) {
+    const life = await open(disk, { lock: new FreeLock(bootId) });
+    lives.push(life.deadSince);
+    await life.close();
+  }
+  expect(lives).toEqual([1, 1, 1, 4, 4, 6, 7]);
 });
 
 test('a power cut at any operation never gives a counter back to two lives', async () => {
