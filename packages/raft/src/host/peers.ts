@@ -40,6 +40,9 @@ export class Peers {
   private readonly departed = new Set<NodeId>();
   /** With the newest address, for when this host is in doubt. */
   private readonly everKnown = new Map<NodeId, string>();
+  /** Members no more, and heard until then: a leader that was removed has its office to hand over. */
+  private readonly lingering = new Map<NodeId, number>();
+  private sweptMs = 0;
   private inDoubt = false;
   private leaderlessSinceMs: number = Number.POSITIVE_INFINITY;
   private sweepAtMs = 0;
@@ -67,12 +70,21 @@ export class Peers {
         for (const { id, address } of members) named.set(id, address === '' ? (named.get(id) ?? '') : address);
       }
     }
-    for (const id of this.named) if (!named.has(id)) this.departed.add(id);
-    for (const id of named.keys()) this.departed.delete(id);
+    for (const id of this.named) {
+      if (named.has(id)) continue;
+      this.departed.add(id);
+      this.lingering.set(id, this.sweptMs + 3 * options.raft.electionTimeoutMsMax);
+    }
+    // Who is named anew may come with another disk: what it was before is forgotten first.
+    for (const id of named.keys()) {
+      if (this.lingering.delete(id)) this.part(id);
+      this.departed.delete(id);
+    }
     this.named = new Set(named.keys());
     const members = new Map<NodeId, string>();
     if (named.size === 0 || !directory.founded) for (const { id, address } of options.members) members.set(id, address);
     if (this.inDoubt) for (const [id, address] of this.everKnown) members.set(id, address);
+    for (const id of this.lingering.keys()) members.set(id, this.everKnown.get(id) ?? '');
     for (const [id, address] of named) {
       if (address !== '' || !this.everKnown.has(id)) this.everKnown.set(id, address);
       members.set(id, this.everKnown.get(id) ?? address);
@@ -88,6 +100,10 @@ export class Peers {
    * group has had no leader for long, whoever was known once is let in again until there is one.
    */
   sweep(nowMs: number): void {
+    this.sweptMs = nowMs;
+    let gone = false;
+    for (const [id, untilMs] of this.lingering) if (untilMs <= nowMs) gone = this.lingering.delete(id);
+    if (gone) this.followMembers();
     if (nowMs < this.sweepAtMs) return;
     this.sweepAtMs = nowMs + doubtSweepMs;
     let leaderless = false;
