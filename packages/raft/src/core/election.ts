@@ -86,6 +86,7 @@ export function isSticky(raft: RaftState, request: VoteRequest, nowMs: number): 
 export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: number, output: Output): void {
   const preVote = request.kind === MessageKind.preVote;
   output.notes.push({ kind: 'voteRequested', from: request.from, term: request.term, preVote });
+  releasePromise(raft, request.releasedTerm);
   const free = preVote
     ? request.term > raft.term && !isSticky(raft, request, nowMs)
     : (raft.role === Role.follower || raft.role === Role.preCandidate) &&
@@ -97,7 +98,6 @@ export function onVoteRequest(raft: RaftState, request: VoteRequest, nowMs: numb
     if (raft.role === Role.preCandidate) {
       becomeFollower(raft, { term: raft.term, leaderId: null, reason: 'voted for another' }, nowMs, output);
     }
-    releasePromise(raft, request.releasedTerm);
     if (raft.votedFor === null) setHardState(raft, { term: raft.term, votedFor: request.from }, output);
     raft.early.end();
     raft.resetElectionDeadline(nowMs);

@@ -39,7 +39,6 @@ export function becomePreCandidate(raft: RaftState, nowMs: number, output: Outpu
   clearVotes(raft, nowMs);
   raft.votes.set(raft.id, true);
   raft.campaignTransfer = false;
-  raft.releasedTerm = 0;
   setLeader(raft, null, output);
   setRole(raft, Role.preCandidate, output);
   raft.resetElectionDeadline(nowMs);
@@ -62,7 +61,8 @@ export function becomeCandidate(raft: RaftState, mandate: Mandate, nowMs: number
   clearVotes(raft, nowMs);
   raft.evidence = new VoteEvidence();
   raft.campaignTransfer = mandate.transfer;
-  raft.releasedTerm = mandate.releasedTerm;
+  // What was given up stays given up: a campaign that fails does not make its voters wait at the next.
+  if (mandate.releasedTerm > 0) raft.releasedTerm = mandate.releasedTerm;
   setLeader(raft, null, output);
   setRole(raft, Role.candidate, output);
   raft.resetElectionDeadline(nowMs);
