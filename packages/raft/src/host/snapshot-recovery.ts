@@ -1,7 +1,7 @@
 import type { NoriError } from '../base/errors.ts';
 import type { Index, SnapshotPoint } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
-import { snapshotDamaged } from '../snapshot/file-calls.ts';
+import { onDisk, snapshotDamaged } from '../snapshot/file-calls.ts';
 import type { SnapshotReader } from '../snapshot/reader.ts';
 import type { SnapshotStore } from '../snapshot/store.ts';
 import type { RecoveredGroup, Wal } from '../wal/wal.ts';
@@ -24,7 +24,7 @@ export async function recoverState(
   stateMachine: StateMachine,
   wal: Wal,
 ): Promise<StartOfGroup> {
-  const reader = await store.open();
+  const reader = await onDisk('the newest snapshot cannot be opened', store.open());
   if (reader === null) {
     if (start.base.index > 0) {
       throw snapshotDamaged(store.directory, 0, `the log of group ${start.group} begins behind one that is missing`);
@@ -35,7 +35,7 @@ export async function recoverState(
   try {
     return await goOn(reader, start, stateMachine, wal);
   } finally {
-    await reader.close();
+    await onDisk('the newest snapshot cannot be closed', reader.close());
   }
 }
 

@@ -20,6 +20,19 @@ export function syncFile(file: DiskFile): Promise<void> {
   });
 }
 
+/** What a disk throws is its own; whoever starts a node is told in words of the library. */
+export async function onDisk<T>(what: string, call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (cause) {
+    if (cause instanceof NoriError) throw cause;
+    throw new NoriError('DISK_FAILED', {
+      message: `${what}: ${cause instanceof Error ? cause.message : 'no reason given'}`,
+      cause,
+    });
+  }
+}
+
 export function snapshotDamaged(path: string, offset: number, what: string, cause?: unknown): NoriError {
   return new NoriError('SNAPSHOT_DAMAGED', {
     message: `the snapshot is damaged: ${what} (${path} at byte ${offset})`,

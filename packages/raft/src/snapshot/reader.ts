@@ -8,7 +8,7 @@ import {
   snapshotHeaderBytes,
 } from '../codec/snapshot.ts';
 import type { Disk, DiskFile } from '../ports/disk.ts';
-import { snapshotDamaged } from './file-calls.ts';
+import { onDisk, snapshotDamaged } from './file-calls.ts';
 
 const headGuessBytes = 4096;
 
@@ -107,7 +107,8 @@ class ChunkWalk {
   /** The bytes of the next chunk, or null when it is not whole. */
   async next(): Promise<Uint8Array | null> {
     // One read: its length is known but for the last one's.
-    const read = await this.file.read(this.at, chunkHeadBytes + this.header.chunkBytes);
+    const asked = this.file.read(this.at, chunkHeadBytes + this.header.chunkBytes);
+    const read = await onDisk('a snapshot cannot be read', asked);
     if (read.length <= chunkHeadBytes) return null;
     const view = new DataView(read.buffer, read.byteOffset, read.byteLength);
     const length = view.getUint32(0, true);

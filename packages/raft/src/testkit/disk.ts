@@ -75,6 +75,8 @@ export class SimDisk {
   readonly timeline: Timeline;
   /** Told of every fault that hit an operation. */
   readonly onFault: (what: string) => void;
+  /** Called before a file gets another name or none: the last moment to read what it held under this one. */
+  beforeNamesChange: () => void = () => undefined;
   /** Under way. */
   private readonly writes = new Set<Write>();
   private readonly syncs = new Set<{ readonly inode: Inode; readonly sectors: readonly number[] }>();
@@ -286,12 +288,14 @@ class DiskOfLife implements Disk {
 
   rename(from: string, to: string): Promise<void> {
     return this.later(Operation.rename, to, () => {
+      this.disk.beforeNamesChange();
       if (!this.disk.tree.rename(from, to)) throw diskError('ENOENT');
     });
   }
 
   remove(path: string): Promise<void> {
     return this.later(Operation.remove, path, () => {
+      this.disk.beforeNamesChange();
       if (!this.disk.tree.remove(path)) throw diskError('ENOENT');
     });
   }

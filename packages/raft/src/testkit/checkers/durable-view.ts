@@ -202,8 +202,11 @@ export class DurableViews {
   private last(machine: Machine): DurableView {
     let view = this.views.get(machine);
     if (view === undefined) {
-      view = new DurableView(machine);
-      this.views.set(machine, view);
+      const made = new DurableView(machine);
+      // The log gives segments new names and writes over them: what they held must be known by then.
+      machine.disk.beforeNamesChange = () => made.catchUp();
+      this.views.set(machine, made);
+      return made;
     }
     return view;
   }
