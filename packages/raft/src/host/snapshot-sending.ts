@@ -13,6 +13,8 @@ const windowChunks = 16;
 const tickMs = 100;
 /** An offer without an answer is made again; so is one whose receiver is busy taking the snapshot over. */
 const offerEveryMs = 1_000;
+/** When all that may be sent is sent and nobody answers for so long, a chunk or its answer was lost: it is offered again. */
+const silenceMs = 5_000;
 /** Without any answer for so long the log is pinned no longer, and the follower gets a newer snapshot when it is back. */
 const patienceMs = 30_000;
 
@@ -152,7 +154,8 @@ export class SnapshotSending {
       return;
     }
     const nowMs = clock.nowMs();
-    const idle = !out.agreed || out.acked === reader.header.fileBytes;
+    const silent = nowMs - out.heardMs >= silenceMs;
+    const idle = !out.agreed || silent || out.acked === reader.header.fileBytes;
     if (idle && nowMs - out.offeredMs >= offerEveryMs) {
       out.offeredMs = nowMs;
       this.background(out, this.offer(out, reader));
