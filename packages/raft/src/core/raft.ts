@@ -296,7 +296,10 @@ function afterCommit(raft: RaftState, nowMs: number, output: Output): void {
  */
 function keepsOffice(raft: RaftState, nowMs: number, output: Output): boolean {
   const leader = leaderStateOf(raft);
-  if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) return true;
+  if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) {
+    endProbing(raft, nowMs); // a change of the voters may have made a quorum of who is heard
+    return true;
+  }
   if (nowMs >= leaseUntilMs(raft)) {
     stepDownWithoutQuorum(raft, nowMs, output);
     return false;
@@ -308,6 +311,13 @@ function keepsOffice(raft: RaftState, nowMs: number, output: Output): boolean {
   return true;
 }
 
+function endProbing(raft: RaftState, nowMs: number): void {
+  const leader = leaderStateOf(raft);
+  if (!leader.probing) return;
+  leader.probing = false;
+  leader.leaseDoubtMs = nowMs; // what was asked meanwhile asked for no lease
+}
+
 /** A follower's answer: for its log, for the lease, and as a sign that it holds no lease of an earlier term. */
 function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
@@ -315,10 +325,7 @@ function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number,
   const progress = leader.progress.get(reply.from);
   if (progress !== undefined) renewLease(raft, progress, reply, life, nowMs);
   const matched = onAppendReply(raft, reply, nowMs, output);
-  if (leader.probing && quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) {
-    leader.probing = false;
-    leader.leaseDoubtMs = nowMs; // what was asked meanwhile asked for no lease
-  }
+  if (leader.probing && quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) endProbing(raft, nowMs);
   // A barrier that fell lets go what a quorum has had for long.
   if (matched || fell) afterProgress(raft, nowMs, output);
   else afterRound(raft, nowMs, output);

@@ -2,9 +2,11 @@ import type { Prng } from '../base/prng.ts';
 import type { NoriError } from '../base/errors.ts';
 import type { GroupId, Index } from '../core/types.ts';
 import type { WorldParts } from './checker.ts';
+import type { PlannedOperation } from './workload.ts';
 import type { Machine, Process } from './machine.ts';
 import { type ClientOperation, type ScriptedCall, sealCommand } from './operation.ts';
 import { chance, pick, skewed } from './random.ts';
+import { Stalker } from './stalker.ts';
 import { Kind } from './timeline.ts';
 import { Violation } from './violation.ts';
 
@@ -19,6 +21,8 @@ export interface ClientOptions {
   readonly pipelined?: number;
   /** The share of calls that a node may not pass on. Default 0.1. */
   readonly unforwardedShare?: number;
+  /** Whether one more client reads at each leader that was replaced, right after a write at its successor. Default true. */
+  readonly stalks?: boolean;
   /** Exactly these calls, instead of drawing any. One whose machine is not up is not made. */
   readonly script?: readonly ScriptedCall[];
 }
@@ -45,6 +49,7 @@ export class Clients {
   private readonly homes: Machine[] = [];
   private nextId = 1;
   private running = false;
+  private readonly stalker: Stalker;
 
   constructor(world: WorldParts, prng: Prng, options: ClientOptions) {
     this.world = world;
@@ -54,6 +59,12 @@ export class Clients {
     this.thinkMsMax = options.thinkMsMax ?? 200;
     this.timeoutMs = options.timeoutMs ?? 2000;
     this.script = options.script ?? null;
+    this.stalker = new Stalker({
+      nowMs: () => world.nowMs,
+      after: (delayMs, run) => world.timeline.inOrder(world.nowMs + delayMs, null, run),
+      leader: (group) => world.leader(group),
+      call: (machine, group, kind) => this.stalk(machine, group, kind),
+    });
   }
 
   start(): void {
@@ -74,6 +85,11 @@ export class Clients {
     this.running = false;
   }
 
+  /** A machine has come to lead a group. */
+  onElected(machine: Machine, group: GroupId): void {
+    if (this.running && this.script === null && this.options.stalks !== false) this.stalker.elected(machine, group);
+  }
+
   get unanswered(): number {
     return this.pending.size;
   }
@@ -92,6 +108,22 @@ export class Clients {
       const planned = this.world.workload.next(this.prng, this.nextId);
       if (planned.kind === 'write') return this.call(process, { client: -1, group, ...planned, forward: true });
     }
+  }
+
+  private stalk(machine: Machine, group: GroupId, kind: ClientOperation['kind']): ClientOperation | null {
+    const { process } = machine;
+    if (!this.running || process?.state !== 'up') return null;
+    const planned = this.plannedOf(kind);
+    return planned === null ? null : this.call(process, { client: this.count, group, ...planned, forward: false });
+  }
+
+  /** A call of this kind, if the workload makes any. */
+  private plannedOf(kind: ClientOperation['kind']): PlannedOperation | null {
+    for (let tries = 0; tries < 30; tries += 1) {
+      const planned = this.world.workload.next(this.prng, this.nextId);
+      if (planned.kind === kind) return planned;
+    }
+    return null;
   }
 
   onProcessEnd(process: Process): void {
@@ -195,7 +227,7 @@ export class Clients {
         throw new Violation('OneAnswer', `operation ${operation.id} was answered twice`);
       }
       if (operation.outcome !== 'pending') {
-        this.onLateAnswer(operation, error, index);
+        this.onLateAnswer(operation, error, index, result);
         return;
       }
       operation.index = index;
@@ -207,9 +239,14 @@ export class Clients {
   }
 
   /** Nobody hears it any more, but it must be true all the same. To its client the outcome stays unknown. */
-  private onLateAnswer(operation: ClientOperation, error: NoriError | null, index: Index): void {
+  private onLateAnswer(operation: ClientOperation, error: NoriError | null, index: Index, result: Uint8Array): void {
     const { world } = this;
-    if (operation.kind !== 'write') return;
+    if (operation.kind === 'read') {
+      if (error !== null) return;
+      const late = { ...operation, index, result: result.slice(), outcome: 'ok' } as const;
+      for (const checker of world.checkers) checker.onRead?.(world, late);
+      return;
+    }
     world.saw('answer after its client had left');
     if (error === null)
       for (const checker of world.checkers) checker.onAck?.(world, { ...operation, index, outcome: 'ok' });
@@ -241,6 +278,7 @@ export class Clients {
     }
     if (outcome === 'ok') this.acknowledged += 1;
     else if (operation.client >= 0) this.homes[operation.client] = pick(this.prng, world.machines);
-    if (operation.client >= 0) this.nextCall(operation.client);
+    if (operation.client === this.count) this.stalker.answered(operation);
+    else if (operation.client >= 0) this.nextCall(operation.client);
   }
 }

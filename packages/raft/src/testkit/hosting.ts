@@ -7,7 +7,7 @@ import type { VizEvent } from '../ports/meter.ts';
 import type { WorldParts } from './checker.ts';
 import { type Machine, Process } from './machine.ts';
 import type { SimNetwork } from './network.ts';
-import { seededRandom } from './random.ts';
+import { seededRandom, spread } from './random.ts';
 import { SnapshotSights } from './snapshot-sights.ts';
 import { Kind } from './timeline.ts';
 import { Violation } from './violation.ts';
@@ -29,6 +29,7 @@ export interface HostingParts {
   readonly config: Partial<HostConfig>;
   onResume(machine: Machine): void;
   onProcessEnd(process: Process): void;
+  onElected(machine: Machine, group: GroupId): void;
 }
 
 /** Starts hosts, ends them, and plays the supervisor that starts them again. */
@@ -214,6 +215,12 @@ export class Hosting {
       onPromise: () => {
         world.timeline.promisesTouched = true;
       },
+      later: () => {
+        if (machine.applyMsMax === 0) return null;
+        world.saw('slow apply');
+        const takesMs = spread(machine.prng, 0, machine.applyMsMax);
+        return (run) => world.timeline.after(takesMs, process, run);
+      },
     });
   }
 
@@ -226,6 +233,9 @@ export class Hosting {
     timeline.tell(machine.id, seen.event.type, seen.event);
     world.saw(sightOf(seen));
     if (seen.scope === 'Shard') this.snapshots.onEvent(machine, seen.event);
+    if (seen.event.type === 'LeaderElected' && seen.event.node === machine.id) {
+      this.parts.onElected(machine, seen.event.group);
+    }
     if (seen.scope === 'Storage' && seen.event.type === 'GroupHalted') {
       world.fail(new Violation('NoGroupHalts', `${machine.id}: ${seen.event.message}`));
     }

@@ -48,6 +48,8 @@ export class Machine {
   crashPowered = true;
   /** Cuts its power the next time its disk has something under way. */
   cutWhileWriting = false;
+  /** Its state machines take so long over a batch at most, in ms; 0: no time at all. */
+  applyMsMax = 0;
   /** A bit of its disk was flipped, or all of it wiped: it may refuse to start, and no promise rests on its disk. */
   harmed = false;
   wiped = false;

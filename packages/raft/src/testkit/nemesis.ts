@@ -50,6 +50,7 @@ export class Nemesis {
     for (const machine of world.machines) {
       machine.disk.weather = calmDisk();
       machine.crashInEvents = 0;
+      machine.applyMsMax = 0;
       machine.cutWhileWriting = false;
       world.resume(machine);
       world.start(machine);
@@ -172,6 +173,13 @@ const acts: Record<FaultKind, Act> = {
     };
   },
   ...diskActs,
+  slowApply: (world, prng) => {
+    const machine = victim(world, prng);
+    machine.applyMsMax = pick(prng, [5, 50, 500]);
+    return () => {
+      machine.applyMsMax = 0;
+    };
+  },
   transfer: (world, prng) =>
     once(() => {
       const group = pick(prng, world.groups);

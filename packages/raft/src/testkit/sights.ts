@@ -45,6 +45,7 @@ export const campaignSights: readonly string[] = [
   'disk full',
   'DiskFailed',
   'start failed for the disk',
+  'slow apply',
   'message lost',
   'message doubled',
   'message held back',

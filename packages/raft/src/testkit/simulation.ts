@@ -132,6 +132,7 @@ function drawClients(prng: Prng): ClientOptions {
     pipelined: pick(prng, [1, 1, 1, 3]),
     thinkMsMax: pick(prng, [100, 300, 1000]),
     unforwardedShare: pick(prng, [0, 0.3]),
+    stalks: pick(prng, [false, true]),
   };
 }
 

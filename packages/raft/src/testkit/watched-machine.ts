@@ -8,6 +8,8 @@ export interface ApplyWatcher {
   /** The state begins to be replaced by a snapshot's. */
   onRestore(): void;
   onPromise(): void;
+  /** Runs it when the machine has spent as much time on a batch as it takes just now; null when it takes none. */
+  later(): ((run: () => void) => void) | null;
 }
 
 /** A user's state machine with somebody looking on: takes the operation's number off each command. */
@@ -27,6 +29,18 @@ export class WatchedMachine implements StateMachine {
   }
 
   apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    const later = this.watcher.later();
+    if (later === null) return this.applyNow(entries);
+    this.watcher.onPromise();
+    return new Promise((resolve) => {
+      later(() => {
+        this.watcher.onPromise();
+        resolve(this.applyNow(entries));
+      });
+    });
+  }
+
+  private applyNow(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     const results = this.inner.apply(entries.map(withoutNumber));
     if (isReady(results)) return this.applied(entries, results);
     this.watcher.onPromise();

@@ -83,6 +83,7 @@ export class World implements WorldParts {
       config: options.host ?? {},
       onResume: (machine) => this.resume(machine),
       onProcessEnd: (process) => this.clients.onProcessEnd(process),
+      onElected: (machine, group) => this.clients.onElected(machine, group),
     });
     this.lookers = this.checkers.filter((checker): checker is Looker => checker.afterEvent !== undefined);
     this.tappers = this.checkers.filter((checker): checker is Tapper => checker.onSend !== undefined);

@@ -1,3 +1,5 @@
+import type { ClientOptions } from '../../src/testkit/clients.ts';
+
 /** One edit of a source file. The text must be there exactly once, so that a control never rots unnoticed. */
 export interface Edit {
   readonly file: string;
@@ -7,6 +9,10 @@ export interface Edit {
 
 /** What the cluster is put through, beside what the seed draws. All of it travels to another process as JSON. */
 export interface Ordeal {
+  /** Runs the cluster of cores of test/unit/random.ts instead of whole hosts. Everything below is drawn from the seed then. */
+  readonly core?: boolean | 'leases' | { readonly driftPpm: number };
+  /** Tells this trace of test/traces instead of running seeds: it must not be told as before. */
+  readonly trace?: string;
   /** Default: drawn from the seed, as in any campaign. */
   readonly nodes?: number;
   readonly groups?: number;
@@ -16,13 +22,15 @@ export interface Ordeal {
   readonly faults?: Readonly<Record<string, number>>;
   /** Exactly these, each of them steady. */
   readonly schedule?: readonly { readonly kind: string; readonly atMs: number; readonly forMs: number }[];
-  readonly clients?: { readonly count?: number; readonly thinkMsMax?: number; readonly timeoutMs?: number };
+  readonly clients?: ClientOptions;
+  /** Instead of clients: so many writes at every node, at once, which only a leader takes. */
+  readonly bursts?: readonly { readonly atMs: number; readonly writes: number }[];
   readonly host?: Readonly<Record<string, unknown>>;
   /** What must go well while a steady fault lasts (SteadyChecker). */
   readonly steady?: {
     readonly fromMs: number;
     readonly toMs: number;
-    readonly electionsMax: number;
+    readonly termsMax: number;
     readonly silenceMsMax: number;
   };
 }
@@ -40,14 +48,6 @@ export interface Control {
   readonly ordeal?: Ordeal;
   /** Found in so few seeds that every test run can afford it. */
   readonly fast?: boolean;
-}
-
-/** A mutation nobody can be expected to catch, and why. */
-export interface Uncaught {
-  readonly name: string;
-  readonly bug: string;
-  readonly edits: readonly Edit[];
-  readonly reason: string;
 }
 
 export function edit(file: string, replace: string, by: string): Edit {

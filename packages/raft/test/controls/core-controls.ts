@@ -1,4 +1,13 @@
-import { type Control, edit } from './control.ts';
+import { type Control, edit, type Ordeal } from './control.ts';
+
+/** Leaders that do not know yet that they are none, and somebody who asks them. */
+const deposedLeaders: Ordeal = {
+  nodes: 3,
+  groups: 1,
+  seconds: 15,
+  clients: { count: 2, thinkMsMax: 500 },
+  faults: { isolate: 30, pause: 10, split: 10 },
+};
 
 /** Rules of elections and votes. */
 export const electionControls: readonly Control[] = [
@@ -7,9 +16,9 @@ export const electionControls: readonly Control[] = [
     bug: 'The vote is not written to disk, so that a node votes again after a restart.',
     edits: [
       edit(
-        'core/roles.ts',
-        'term: raft.term, votedFor: raft.votedFor, promises',
-        'term: raft.term, votedFor: null, promises',
+        'core/state.ts',
+        '    votedFor: raft.votedFor,\n    promises: raft.promises.map(',
+        '    votedFor: null,\n    promises: raft.promises.map(',
       ),
     ],
     seeds: 20,
@@ -21,28 +30,26 @@ export const electionControls: readonly Control[] = [
     bug: 'A term is written only together with a vote in it.',
     edits: [
       edit(
-        'core/roles.ts',
-        '  output.hardState = { term: raft.term',
-        '  if (raft.votedFor !== null) output.hardState = { term: raft.term',
+        'core/state.ts',
+        '  output.hardState = {\n    term: raft.term',
+        '  if (raft.votedFor !== null) output.hardState = {\n    term: raft.term',
       ),
     ],
     seeds: 20,
     caughtBy: /TermMonotone|Liveness/,
   },
   {
-    name: 'own-vote-before-durable',
-    bug: 'A candidate counts its own vote before it is on disk.',
+    name: 'own-vote-not-written',
+    bug: 'A candidate writes down its term and not its vote for itself, so that after a restart it votes for another.',
     edits: [
       edit(
-        'core/election.ts',
-        '  requestVotes(raft, MessageKind.vote, output);',
-        '  requestVotes(raft, MessageKind.vote, output);\n  countVote(raft, raft.id, true, nowMs, output);',
+        'core/roles.ts',
+        '  // The own vote counts only once it is durable',
+        '  output.hardState = { term: raft.term, votedFor: null, promises: raft.promises };\n  // The own vote counts only once it is durable',
       ),
-      edit('core/election.ts', 'else if (raft.hardStateDurable) becomeLeader', 'else becomeLeader'),
-      edit('core/roles.ts', 'raft.role === Role.candidate && raft.hardStateDurable', 'raft.role === Role.candidate'),
     ],
-    seeds: 100,
-    caughtBy: /VoteOnce|TermMonotone|ElectionSafety/,
+    seeds: 10,
+    caughtBy: /VoteOnce/,
   },
   {
     name: 'grant-before-durable',
@@ -80,7 +87,6 @@ export const electionControls: readonly Control[] = [
     edits: [edit('core/quorum.ts', 'const majority = (size >> 1) + 1;', 'const majority = size >> 1;')],
     seeds: 20,
     caughtBy: /ElectionSafety|LeaderCompleteness|CommitQuorum/,
-    fast: true,
   },
   {
     name: 'log-not-compared',
@@ -99,8 +105,9 @@ export const electionControls: readonly Control[] = [
         'return other.lastIndex >= this.lastIndex;',
       ),
     ],
-    seeds: 200,
-    caughtBy: /LeaderCompleteness|CanonicalCommit|NoGroupHalts/,
+    seeds: 1500,
+    caughtBy: /LeaderCompleteness|CanonicalCommit|Assertion/,
+    ordeal: { core: true },
   },
   {
     name: 'log-compared-by-term',
@@ -112,8 +119,9 @@ export const electionControls: readonly Control[] = [
         'other.lastTerm >= this.lastTerm',
       ),
     ],
-    seeds: 40,
-    caughtBy: /LeaderCompleteness|CanonicalCommit|NoGroupHalts/,
+    seeds: 100,
+    caughtBy: /LeaderCompleteness|CanonicalCommit|Assertion/,
+    ordeal: { core: true },
   },
   {
     name: 'vote-forgotten-at-start',
@@ -132,9 +140,11 @@ export const electionControls: readonly Control[] = [
   {
     name: 'refusal-tells-no-term',
     bug: 'A candidate of an earlier term is not told of the later one.',
-    edits: [edit('core/election.ts', '  reply(raft, request, false, output);\n', '')],
-    seeds: 200,
-    caughtBy: /Liveness/,
+    edits: [edit('core/election.ts', '  reply(raft, request, false, nowMs, output);\n', '')],
+    seeds: 1,
+    caughtBy: /Trace/,
+    fast: true,
+    ordeal: { trace: 'pre-vote-livelock' },
   },
 ];
 
@@ -144,8 +154,9 @@ export const replicationControls: readonly Control[] = [
     name: 'commit-of-an-old-term',
     bug: 'A leader commits an entry of an earlier term by counting replicas.',
     edits: [edit('core/replication.ts', ' || log.termAt(committed) !== raft.term', '')],
-    seeds: 40,
-    caughtBy: /CommitQuorum|CanonicalCommit|LeaderCompleteness/,
+    seeds: 10,
+    caughtBy: /CommitOwnTerm|CommitQuorum/,
+    fast: true,
   },
   {
     name: 'commit-by-a-minority',
@@ -175,29 +186,35 @@ export const replicationControls: readonly Control[] = [
     name: 'acknowledged-whole-log',
     bug: 'A follower vouches for its whole log when only the beginning was compared.',
     edits: [edit('core/follower.ts', 'Math.min(matchIndex, log.persistedIndex)', 'log.persistedIndex')],
-    seeds: 40,
-    caughtBy: /MessageHonesty|NoGroupHalts|CommitQuorum/,
+    seeds: 100,
+    caughtBy: /DurableBeforeAck|Assertion/,
+    ordeal: { core: true },
   },
   {
     name: 'commit-beyond-the-match',
     bug: 'A follower takes over the commit index of its leader beyond what it compared.',
     edits: [edit('core/follower.ts', 'Math.min(append.commit, matchIndex)', 'Math.min(append.commit, log.lastIndex)')],
     seeds: 200,
-    caughtBy: /CanonicalCommit|NoGroupHalts/,
+    caughtBy: /CanonicalCommit|Assertion/,
+    fast: true,
+    ordeal: { core: true },
   },
   {
     name: 'every-append-truncates',
     bug: 'Every append truncates what is behind it.',
     edits: [edit('core/follower.ts', 'if (log.termAt(item.index) === item.term) continue;', '')],
     seeds: 100,
-    caughtBy: /NoNeedlessTruncation|CommitQuorum|LeaderCompleteness|DurableBeforeAck|NoGroupHalts/,
+    caughtBy: /CommitQuorum|LeaderCompleteness|DurableBeforeAck|CommitMonotone|LogMatching|Assertion/,
+    fast: true,
+    ordeal: { core: true },
   },
   {
     name: 'no-append-truncates',
     bug: 'An entry that conflicts with the one of the leader stays where it is.',
     edits: [edit('core/follower.ts', 'if (log.termAt(item.index) === item.term) continue;', 'continue;')],
-    seeds: 40,
-    caughtBy: /LogMatching|CanonicalCommit|NoGroupHalts|DurableBeforeAck|MessageHonesty/,
+    seeds: 50,
+    caughtBy: /./,
+    ordeal: { core: true },
   },
   {
     name: 'previous-entry-not-compared',
@@ -205,15 +222,18 @@ export const replicationControls: readonly Control[] = [
     edits: [
       edit('core/follower.ts', 'log.termAt(append.prevIndex) !== append.prevTerm', 'append.prevIndex > log.lastIndex'),
     ],
-    seeds: 40,
-    caughtBy: /LogMatching|CanonicalCommit|NoGroupHalts|MessageHonesty/,
+    seeds: 100,
+    caughtBy: /LogMatching|CanonicalCommit|DurableBeforeAck|Assertion/,
+    fast: true,
+    ordeal: { core: true },
   },
   {
     name: 'durable-mark-kept-at-truncation',
     bug: 'A truncation leaves the mark of what is durable where it was.',
     edits: [edit('core/log.ts', 'if (this.persistedIndex >= fromIndex) this.persistedIndex = fromIndex - 1;', '')],
-    seeds: 40,
-    caughtBy: /DurableBeforeAck|NoGroupHalts/,
+    seeds: 50,
+    caughtBy: /DurableBeforeAck|Assertion/,
+    ordeal: { core: true },
   },
   {
     name: 'receipt-epoch-ignored',
@@ -223,7 +243,8 @@ export const replicationControls: readonly Control[] = [
       edit('core/raft.ts', ' && log.termAt(receipt.index) === receipt.term', ''),
     ],
     seeds: 200,
-    caughtBy: /DurableBeforeAck|CommitQuorum|NoGroupHalts/,
+    caughtBy: /DurableBeforeAck|Assertion/,
+    ordeal: { core: true },
   },
   {
     name: 'append-of-an-old-leader',
@@ -235,8 +256,9 @@ export const replicationControls: readonly Control[] = [
         'onAppend(raft, message, nowMs, output);',
       ),
     ],
-    seeds: 40,
+    seeds: 50,
     caughtBy: /./,
+    ordeal: { core: true },
   },
   {
     name: 'refused-append-unanswered',
@@ -264,7 +286,7 @@ export const replicationControls: readonly Control[] = [
     ],
     seeds: 20,
     caughtBy: /Bounded/,
-    ordeal: { nodes: 3, groups: 1, seconds: 30, clients: { count: 24, thinkMsMax: 2, timeoutMs: 400 } },
+    ordeal: { nodes: 3, groups: 1, seconds: 4, clients: { count: 24, thinkMsMax: 2, timeoutMs: 400 } },
   },
   {
     name: 'log-time-goes-back',
@@ -272,7 +294,6 @@ export const replicationControls: readonly Control[] = [
     edits: [edit('core/replication.ts', 'Math.max(log.lastTimeMs, fields.timeMs)', 'fields.timeMs')],
     seeds: 5,
     caughtBy: /LogTime/,
-    fast: true,
   },
 ];
 
@@ -284,6 +305,8 @@ export const officeControls: readonly Control[] = [
     edits: [edit('core/reads.ts', 'if (confirmed < flight.round) return false;', '')],
     seeds: 40,
     caughtBy: /ReadLinearizable/,
+    fast: true,
+    ordeal: deposedLeaders,
   },
   {
     name: 'round-id-reused',
@@ -291,6 +314,8 @@ export const officeControls: readonly Control[] = [
     edits: [edit('core/reads.ts', 'raft.round += 1;', 'raft.round = 1;')],
     seeds: 200,
     caughtBy: /ReadLinearizable/,
+    fast: true,
+    ordeal: deposedLeaders,
   },
   {
     name: 'late-answer-confirms',
@@ -302,30 +327,29 @@ export const officeControls: readonly Control[] = [
         'progress.ackedRound = raft.round;',
       ),
     ],
-    seeds: 100,
+    seeds: 1,
     caughtBy: /ReadLinearizable/,
+    fast: true,
+    ordeal: { trace: 'read-early-answer' },
   },
   {
     name: 'read-before-own-commit',
     bug: 'A new leader answers reads before an entry of its term is committed.',
-    edits: [edit('core/reads.ts', 'if (raft.log.termAt(raft.log.commit) !== raft.term) return;', '')],
-    seeds: 20,
+    edits: [
+      edit('core/reads.ts', 'return raft.log.termAt(raft.log.commit) === raft.term;', 'return raft.term > 0;'),
+      edit('core/reads.ts', 'const limbo = isInLimbo(raft);', 'const limbo = isInLimbo(raft) && raft.term < 0;'),
+    ],
+    seeds: 50,
     caughtBy: /ReadLinearizable/,
-    fast: true,
+    ordeal: { core: true },
   },
   {
     name: 'check-quorum-off',
     bug: 'A leader that hears no quorum stays in office and keeps its followers from electing another.',
-    edits: [edit('core/raft.ts', '!quorumHeardSince(raft, nowMs - options.electionTimeoutMsMax)', 'false')],
-    seeds: 10,
-    caughtBy: /Steady/,
-    ordeal: {
-      nodes: 5,
-      groups: 1,
-      seconds: 30,
-      schedule: [{ kind: 'deafLeader', atMs: 5000, forMs: 20_000 }],
-      steady: { fromMs: 5000, toMs: 25_000, electionsMax: 3, silenceMsMax: 8000 },
-    },
+    edits: [edit('core/raft.ts', '    if (!keepsOffice(raft, nowMs, output)) return;\n    broadcast', '    broadcast')],
+    seeds: 1,
+    caughtBy: /Trace/,
+    ordeal: { trace: 'deaf-leader' },
   },
   {
     name: 'stickiness-off',
@@ -336,12 +360,15 @@ export const officeControls: readonly Control[] = [
     ],
     seeds: 10,
     caughtBy: /Steady/,
+    fast: true,
     ordeal: {
       nodes: 3,
       groups: 1,
       seconds: 40,
+      // Nobody writes, so that the node which hears no leader has all there is.
+      clients: { count: 0, stalks: false },
       schedule: [{ kind: 'bridge', atMs: 5000, forMs: 30_000 }],
-      steady: { fromMs: 5000, toMs: 35_000, electionsMax: 3, silenceMsMax: 8000 },
+      steady: { fromMs: 5000, toMs: 35_000, termsMax: 0, silenceMsMax: 60_000 },
     },
   },
   {
@@ -361,7 +388,7 @@ export const officeControls: readonly Control[] = [
       groups: 1,
       seconds: 40,
       schedule: [{ kind: 'isolate', atMs: 5000, forMs: 30_000 }],
-      steady: { fromMs: 5000, toMs: 38_000, electionsMax: 3, silenceMsMax: 8000 },
+      steady: { fromMs: 5000, toMs: 38_000, termsMax: 3, silenceMsMax: 8000 },
     },
   },
 ];

@@ -14,7 +14,6 @@ export const hostControls: readonly Control[] = [
     ],
     seeds: 5,
     caughtBy: /DurableBeforeAck|VoteOnce|TermMonotone/,
-    fast: true,
   },
   {
     name: 'receipt-before-durable',
@@ -22,12 +21,13 @@ export const hostControls: readonly Control[] = [
     edits: [
       edit(
         'host/turn.ts',
-        'if (awaiting.length > 0) this.wal.flush((error) => this.onFlushed(awaiting, error));',
-        'if (awaiting.length > 0) {\n      this.wal.flush(() => undefined);\n      this.onFlushed(awaiting, null);\n    }',
+        '      this.wal.flush((error) => {\n        this.flushing.shift();\n        this.onFlushed(awaiting, error);\n      });',
+        '      this.wal.flush(() => {\n        this.flushing.shift();\n      });\n      this.onFlushed(awaiting, null);',
       ),
     ],
     seeds: 5,
     caughtBy: /DurableBeforeAck|VoteOnce|TermMonotone|CommitQuorum/,
+    fast: true,
   },
   {
     name: 'dropped-and-yet-committed',
@@ -77,7 +77,6 @@ export const hostControls: readonly Control[] = [
     ],
     seeds: 5,
     caughtBy: /AtMostOnce|AckedIsCommitted/,
-    fast: true,
   },
   {
     name: 'answer-to-another-question',
@@ -92,7 +91,6 @@ export const hostControls: readonly Control[] = [
     ],
     seeds: 20,
     caughtBy: /AckedIsCommitted|ReadLinearizable|RefusedNeverApplied/,
-    fast: true,
   },
   {
     name: 'read-of-a-follower',
@@ -102,7 +100,6 @@ export const hostControls: readonly Control[] = [
     ],
     seeds: 20,
     caughtBy: /ReadLinearizable/,
-    fast: true,
   },
   {
     name: 'read-before-applied',
@@ -110,6 +107,14 @@ export const hostControls: readonly Control[] = [
     edits: [edit('host/reads.ts', 'head !== undefined && head.index <= applied;', 'head !== undefined;')],
     seeds: 100,
     caughtBy: /ReadLinearizable/,
+    ordeal: {
+      nodes: 3,
+      groups: 1,
+      seconds: 20,
+      clients: { count: 8, thinkMsMax: 20 },
+      host: { applyBytesPerTurnMax: 1 },
+      faults: { slowApply: 60, crash: 10 },
+    },
   },
   {
     name: 'apply-skips',
@@ -123,7 +128,6 @@ export const hostControls: readonly Control[] = [
     ],
     seeds: 5,
     caughtBy: /AppliedInOrder/,
-    fast: true,
   },
   {
     name: 'apply-twice',
@@ -148,7 +152,13 @@ export const hostControls: readonly Control[] = [
   {
     name: 'calls-never-expire',
     bug: 'A caller waits for ever when its command is not committed.',
-    edits: [edit('host/calls.ts', 'if (group.pending > 0) group.expire(nowMs);', '')],
+    edits: [
+      edit(
+        'host/calls.ts',
+        'if (group.pending > 0) group.expire(nowMs);',
+        'if (group.pending < 0) group.expire(nowMs);',
+      ),
+    ],
     seeds: 40,
     caughtBy: /Liveness|CallsEnd/,
   },
@@ -192,9 +202,13 @@ export const hostControls: readonly Control[] = [
     name: 'life-not-counted',
     bug: 'A node comes back without counting its lives.',
     edits: [
-      edit('wal/data-directory.ts', 'counter: known.incarnation.counter + 1,', 'counter: known.incarnation.counter,'),
+      edit(
+        'wal/data-directory.ts',
+        'const counter = known.incarnation.counter + 1;',
+        'const { counter } = known.incarnation;',
+      ),
     ],
     seeds: 20,
-    caughtBy: /Liveness|Incarnation/,
+    caughtBy: /NoFalseAlarm/,
   },
 ];

@@ -1,68 +1,69 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import ts from 'typescript';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build as bundle, type Plugin, type Rolldown } from 'vite';
 import type { Edit } from './control.ts';
 
-/** The library as it is, compiled once, and as often as wanted again with a few edits. */
+const source = fileURLToPath(new URL('../../src/', import.meta.url));
+const entry = fileURLToPath(new URL('child.ts', import.meta.url));
+
+/** The library with a few edits and the simulator around it, each in one file: the core itself has no flags for bugs. */
 export class PatchedBuilds {
-  private readonly source: string;
-  private readonly root: string;
-  private readonly plain: string;
+  private readonly root = mkdtempSync(join(tmpdir(), 'nori-controls-'));
   private count = 0;
 
-  /** `source` is the library's src folder. */
-  constructor(source: string) {
-    this.source = source;
-    this.root = mkdtempSync(join(tmpdir(), 'nori-controls-'));
-    this.plain = join(this.root, 'plain');
-    for (const name of readdirSync(source, { recursive: true, encoding: 'utf8' })) {
-      const file = name.replaceAll('\\', '/');
-      // The simulator replaces every port, so that the real ones are not needed.
-      if (!file.endsWith('.ts') || file.endsWith('.test.ts') || file.startsWith('node/')) continue;
-      this.compile(this.plain, file, readFileSync(join(source, file), 'utf8'));
-    }
-    writeFileSync(join(this.root, 'package.json'), '{"type":"module"}');
-  }
-
-  /** A folder with the compiled library, edited. @throws when a text is not there exactly once */
-  build(edits: readonly Edit[]): string {
+  /** The file to run. @throws when a text to replace is not in the library's sources exactly once */
+  async build(edits: readonly Edit[]): Promise<string> {
+    const texts = edited(edits);
     this.count += 1;
-    const target = join(this.root, `build-${this.count}`);
-    cpSync(this.plain, target, { recursive: true });
-    const texts = new Map<string, string>();
-    for (const { file, replace, by } of edits) {
-      const text = texts.get(file) ?? readFileSync(join(this.source, file), 'utf8');
-      const found = text.split(replace).length - 1;
-      if (found !== 1) throw new Error(`${file} has ${found} times instead of once: ${replace}`);
-      texts.set(
-        file,
-        text.replace(replace, () => by),
-      );
-    }
-    for (const [file, text] of texts) this.compile(target, file, text);
-    return target;
+    const file = join(this.root, `build-${this.count}.mjs`);
+    writeFileSync(file, await bundled(texts));
+    return file;
   }
 
-  discard(build: string): void {
-    rmSync(build, { recursive: true, force: true });
+  discard(file: string): void {
+    rmSync(file, { force: true });
   }
 
   discardAll(): void {
     rmSync(this.root, { recursive: true, force: true });
   }
+}
 
-  private compile(target: string, file: string, text: string): void {
-    const path = join(target, file.replace(/\.ts$/, '.js'));
-    mkdirSync(dirname(path), { recursive: true });
-    const { outputText } = ts.transpileModule(text, {
-      compilerOptions: {
-        target: ts.ScriptTarget.ES2023,
-        module: ts.ModuleKind.ESNext,
-        verbatimModuleSyntax: true,
-        rewriteRelativeImportExtensions: true,
-      },
-    });
-    writeFileSync(path, outputText);
+/** The text of each file that is edited, by its path. @throws when a text to replace is not there exactly once */
+export function edited(edits: readonly Edit[]): Map<string, string> {
+  const texts = new Map<string, string>();
+  for (const { file, replace, by } of edits) {
+    const path = join(source, file);
+    const text = texts.get(path) ?? readFileSync(path, 'utf8');
+    const found = text.split(replace).length - 1;
+    if (found !== 1) throw new Error(`src/${file} has ${found} times instead of once: ${replace}`);
+    texts.set(
+      path,
+      text.replace(replace, () => by),
+    );
   }
+  return texts;
+}
+
+async function bundled(texts: ReadonlyMap<string, string>): Promise<string> {
+  const left = new Set(texts.keys());
+  const patch: Plugin = {
+    name: 'controls',
+    enforce: 'pre',
+    load(id) {
+      left.delete(id);
+      return texts.get(id) ?? null;
+    },
+  };
+  const built = await bundle({
+    configFile: false,
+    logLevel: 'silent',
+    plugins: [patch],
+    build: { ssr: entry, write: false, minify: false, target: 'node20', rolldownOptions: { treeshake: false } },
+  });
+  if (left.size > 0) throw new Error(`the simulator does not use ${[...left].join(', ')}`);
+  const [{ code }] = (built as Rolldown.RolldownOutput).output;
+  return code;
 }

@@ -1,7 +1,14 @@
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import type { Edit, Ordeal } from './control.ts';
 import type { PatchedBuilds } from './patched-build.ts';
+
+/** What a process of the patched build is to do: these seeds, in this order, until one breaks a promise. */
+export interface Task {
+  readonly ordeal: Ordeal;
+  readonly seeds: readonly number[];
+  /** The text of a trace to be told instead, or null. */
+  readonly story: string | null;
+}
 
 export interface Finding {
   readonly seed: number;
@@ -20,16 +27,10 @@ export interface Outcome {
 const hungMs = 900_000;
 
 /** Runs the seeds of a patched build in a process of its own, until a promise is broken. */
-export async function runPatched(
-  builds: PatchedBuilds,
-  bug: { readonly edits: readonly Edit[]; readonly seeds: number; readonly ordeal?: Ordeal },
-  child: string = fileURLToPath(new URL('child.mjs', import.meta.url)),
-): Promise<Outcome> {
-  const build = builds.build(bug.edits);
+export async function runPatched(builds: PatchedBuilds, edits: readonly Edit[], task: Task): Promise<Outcome> {
+  const build = await builds.build(edits);
   try {
-    return JSON.parse(
-      await output(process.execPath, [child, build, JSON.stringify({ ordeal: bug.ordeal ?? {}, seeds: bug.seeds })]),
-    ) as Outcome;
+    return JSON.parse(await output(process.execPath, [build, JSON.stringify(task)])) as Outcome;
   } finally {
     builds.discard(build);
   }

@@ -54,8 +54,20 @@ export const storageControls: readonly Control[] = [
         'for (const entry of entries) group.entries[entry.index - 1 - group.absentThrough] = entry;',
       ),
     ],
-    seeds: 60,
+    seeds: 30,
     caughtBy: /LogMatching|NothingLost|NoResurrection|RecoverySound/,
+    fast: true,
+    // A leader is cut off with ten commands, comes back to one entry of its successor, and to a power cut.
+    ordeal: {
+      nodes: 3,
+      groups: 1,
+      seconds: 9,
+      bursts: [{ atMs: 3020, writes: 10 }],
+      schedule: [
+        { kind: 'isolate', atMs: 3000, forMs: 2000 },
+        { kind: 'powerCutAll', atMs: 7000, forMs: 100 },
+      ],
+    },
   },
   {
     name: 'hard-state-not-in-checkpoint',
@@ -69,7 +81,6 @@ export const storageControls: readonly Control[] = [
     ],
     seeds: 20,
     caughtBy: /RecoverySound/,
-    fast: true,
   },
   {
     name: 'last-block-not-written-again',
@@ -96,7 +107,7 @@ export const storageControls: readonly Control[] = [
   {
     name: 'identity-not-synced',
     bug: 'The identity file takes its place before its bytes are durable.',
-    edits: [edit('wal/data-directory.ts', '      await syncOf(file);\n', '')],
+    edits: [edit('wal/data-directory.ts', "ENOSPC' });\n      await syncOf(file);", "ENOSPC' });")],
     seeds: 100,
     caughtBy: /RecoverySound|Liveness/,
   },
@@ -148,7 +159,13 @@ export const storageControls: readonly Control[] = [
   {
     name: 'commit-recovered-too-far',
     bug: 'A node that starts takes its whole log for committed.',
-    edits: [edit('core/log.ts', 'this.commit = base.index;', 'this.commit = this.lastIndex;')],
+    edits: [
+      edit(
+        'core/log.ts',
+        '    this.persistedIndex = this.lastIndex;\n    this.commit = base.index;',
+        '    this.persistedIndex = this.lastIndex;\n    this.commit = this.lastIndex;',
+      ),
+    ],
     seeds: 40,
     caughtBy: /CanonicalCommit|CommitQuorum|IndexOrder/,
   },

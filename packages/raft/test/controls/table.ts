@@ -1,6 +1,7 @@
 import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
 import { hostControls } from './host-controls.ts';
+import { leaseControls } from './lease-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
@@ -11,4 +12,5 @@ export const controls: readonly Control[] = [
   ...storageControls,
   ...snapshotControls,
   ...hostControls,
+  ...leaseControls,
 ];

@@ -21,6 +21,7 @@ import {
   type Term,
 } from '../../src/core/index.ts';
 import type { Cluster, SimNode, Watcher, Write } from './cluster.ts';
+import { LeaseChecker } from './lease-checker.ts';
 import { ConfigurationChecker, configurationSights } from './configuration-checker.ts';
 
 interface Canonical {
@@ -111,6 +112,7 @@ export class Checker implements Watcher {
   constructor() {
     this.configurations = new ConfigurationChecker((sight) => this.saw(sight));
   }
+  private readonly leases = new LeaseChecker();
   private barriersBefore = 0;
   private barrierUntilBefore = 0;
 
@@ -131,6 +133,7 @@ export class Checker implements Watcher {
   }
 
   beforeStep(node: SimNode, input: Input): void {
+    this.leases.beforeStep(node, input);
     const { raft } = node;
     const { log } = raft;
     this.before = {
@@ -218,6 +221,7 @@ export class Checker implements Watcher {
     const { raft, output } = node;
     const { before } = this;
     this.watchBarriers(node);
+    this.leases.afterStep(this.cluster as Cluster, node);
     const changedFrom = output.persistFrom;
     output.persistFrom = joinPersistFrom(this.persistFromBefore, changedFrom);
     assert(raft.term >= before.term, 'TermMonotone: a term never goes down');
@@ -286,6 +290,7 @@ export class Checker implements Watcher {
   }
 
   sent(node: SimNode, message: Message): void {
+    this.leases.sent(this.cluster as Cluster, node, message);
     const { durable } = node;
     assert(message.from === node.id, 'MessageHonesty: a message names its sender');
     const dryRun =

@@ -99,6 +99,8 @@ export class SimNode {
   /** How fast that clock runs against true time. */
   clockRate = 1;
   pausedUntilMs = 0;
+  /** Its clock stands still, too, and it does not know yet. */
+  suspended = false;
   diskStalled = false;
   readonly writes: Write[] = [];
   armedForMs: number = Number.POSITIVE_INFINITY;
@@ -186,7 +188,7 @@ export class Cluster {
 
   /** What a host asks before it answers a read alone. */
   leaseGrant(node: SimNode): LeaseGrant | null {
-    return node.up ? this.core.leaseGrant(node.raft, this.clock(node)) : null;
+    return node.up && !node.suspended ? this.core.leaseGrant(node.raft, this.clock(node)) : null;
   }
 
   after(delayMs: number, run: () => void): void {
@@ -245,6 +247,7 @@ export class Cluster {
     node.flushPlanned = false;
     node.diskStalled = false;
     node.pausedUntilMs = 0;
+    node.suspended = false;
   }
 
   restart(node: SimNode): void {
@@ -261,6 +264,18 @@ export class Cluster {
   }
 
   /** The process stands still; its disk and the network do not. */
+  /** The whole machine stands still, its monotonic clock with it; its host notices by the wall clock when it goes on. */
+  suspend(node: SimNode, ms: number): void {
+    if (!node.up || node.pausedUntilMs > this.nowMs) return;
+    this.pause(node, ms);
+    node.suspended = true;
+    node.clockZeroMs += ms;
+    this.onNode(node, 0, () => {
+      node.suspended = false;
+      this.step(node, { kind: InputKind.leaseDoubt, cause: 'clockJump' });
+    });
+  }
+
   pause(node: SimNode, ms: number): void {
     node.pausedUntilMs = this.nowMs + ms;
   }

@@ -27,11 +27,19 @@ export interface RunReport {
 export interface RunOptions {
   readonly steps?: number;
   readonly core?: Core;
+  /**
+   * Every run has leases, and all that is hard on them: clocks that run as differently as they may, or `driftPpm`
+   * beyond what nodes reckon with, suspended machines, and nodes that start again with another lease than before.
+   */
+  readonly leases?: boolean | { readonly driftPpm: number };
 }
 
 /** One random history from one seed: faults, then healing, with every promise checked after every step. */
-export function runSeed(seed: number, { steps = 1_500, core = productionCore }: RunOptions = {}): RunReport {
-  const run = new RandomRun(seed, core);
+export function runSeed(
+  seed: number,
+  { steps = 1_500, core = productionCore, leases = false }: RunOptions = {},
+): RunReport {
+  const run = new RandomRun(seed, core, leases);
   run.suffer(steps);
   run.recover();
   return { checker: run.checker, steps: run.cluster.steps };
@@ -47,8 +55,10 @@ class RandomRun {
   private nextReadId = 1;
   private nextProposalId = 1;
   private healed = false;
+  private readonly leases: NonNullable<RunOptions['leases']>;
 
-  constructor(seed: number, core: Core) {
+  constructor(seed: number, core: Core, leases: NonNullable<RunOptions['leases']>) {
+    this.leases = leases;
     this.prng = new Prng(seed);
     const { prng } = this;
     const voters = names('n', pick(prng, [1, 2, 3, 3, 3, 3, 5, 5]));
@@ -67,10 +77,14 @@ class RandomRun {
       faultEveryMs: pick(prng, [150, 500, 2_000]),
       clientEveryMs: pick(prng, [10, 40, 150]),
     };
-    const leaseMs = pick(prng, [0, 200, 900, 2_000, 2_000]);
-    const driftPpm = pick(prng, [0, 10_000, 20_000]);
+    const leaseMs = pick(prng, leases === false ? [0, 200, 900, 2_000, 2_000] : [900, 2_000]);
+    const driftPpm = leases === false ? pick(prng, [0, 10_000, 20_000]) : 20_000;
+    const beyondPpm = typeof leases === 'object' ? leases.driftPpm : driftPpm;
+    const another = leases === false ? [] : [leaseMs / 4, leaseMs, leaseMs, leaseMs];
     this.cluster = new Cluster({
-      clockRateOf: () => 1 + prng.between(-driftPpm, driftPpm) / 1_000_000,
+      clockRateOf: () =>
+        1 + (leases === false ? prng.between(-driftPpm, driftPpm) : pick(prng, [-beyondPpm, beyondPpm])) / 1_000_000,
+      ...(leases === false ? {} : { optionsOf: () => ({ leaseMs: pick(prng, another) }) }),
       provesDeath: prng.between(0, 1) === 0,
       voters,
       learners,
@@ -227,6 +241,10 @@ class RandomRun {
     const { prng, cluster, cuts } = this;
     const node = this.someNode(prng.between(0, 1) === 0);
     const lastsMs = prng.between(1, pick(prng, [20, 400, 1_500]));
+    if (this.leases !== false && prng.between(0, 9) === 0) {
+      cluster.suspend(node, lastsMs);
+      return;
+    }
     switch (prng.between(0, 13)) {
       case 0:
       case 1:

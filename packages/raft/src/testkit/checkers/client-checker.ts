@@ -63,8 +63,11 @@ export class ClientChecker implements Checker {
   }
 
   onFailed(world: SimWorld, { id, kind, outcome, code }: ClientOperation): void {
-    this.floors.delete(id);
-    if (kind === 'read') return;
+    if (kind === 'read') {
+      // Its client has left; what its node says all the same is judged all the same.
+      if (code !== 'CLIENT_TIMEOUT') this.floors.delete(id);
+      return;
+    }
     if (outcome === 'unknown') {
       this.unknown.add(id);
       if (this.places.has(id)) world.saw('unknown outcome that was committed');

@@ -71,7 +71,7 @@ export class WireChecker implements Checker {
         append(from, raft, message);
         return;
       case MessageKind.appendReply:
-        if (message.accepted) this.acknowledged(from, group, raft, message);
+        if (message.accepted) this.acknowledged(world, from, group, message);
         return;
       default:
     }
@@ -98,13 +98,22 @@ export class WireChecker implements Checker {
   }
 
   /** While the term lasts nobody truncates what its leader sent, so that the log says which entries are meant. */
-  private acknowledged(from: Machine, group: GroupId, raft: RaftState, { term, matchIndex }: AppendReply): void {
+  private acknowledged(world: SimWorld, from: Machine, group: GroupId, { to, term, matchIndex }: AppendReply): void {
+    const raft = from.raft(group) as RaftState;
     if (raft.term !== term || matchIndex <= raft.log.baseIndex) return;
     const entryTerm = raft.log.termAt(matchIndex);
     requireThat(
       entryTerm !== undefined && this.durable(from, group, (durable) => durable.holds(matchIndex, entryTerm)),
       'DurableBeforeAck',
       () => `${from.id} acknowledges ${matchIndex} of group ${group}, which its disk does not hold`,
+    );
+    const leader = world.machineOf(to)?.raft(group);
+    if (leader == null || leader.role !== Role.leader || leader.term !== term || matchIndex < leader.log.baseIndex)
+      return;
+    requireThat(
+      leader.log.termAt(matchIndex) === entryTerm,
+      'MessageHonesty',
+      () => `${from.id} acknowledges ${matchIndex} of group ${group} to ${to}, whose log has another entry there`,
     );
   }
 
