@@ -192,7 +192,13 @@ export const leaseControls: readonly Control[] = [
   {
     name: 'drift-beyond',
     bug: 'No bug: clocks that differ by far more than nodes reckon with, and nobody who compares them.',
-    edits: [edit('core/lease.ts', 'if (!isQuorum(configuration, steady)) return Number.NEGATIVE_INFINITY;', '')],
+    edits: [
+      edit(
+        'core/lease.ts',
+        'progress === undefined || progress.clockRate.difference > tolerated',
+        'progress === undefined',
+      ),
+    ],
     seeds: 200,
     caughtBy: /LeasePromise|LeaseDisjoint|LeaseRead/,
     ordeal: { core: { driftPpm: 200_000 } },

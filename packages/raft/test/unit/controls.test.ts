@@ -296,8 +296,8 @@ test('the trace finds: a leader without quorum stays in office', async () => {
   const core = await plantedCore([
     edit(
       'core/raft.ts',
-      'if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) return true;',
-      'return true;',
+      'if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) {',
+      'if (nowMs >= 0) {',
     ),
   ]);
   expect(retell(trace('bridge'))).toMatch(/n5 leads term 2/);
