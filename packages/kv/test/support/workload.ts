@@ -53,6 +53,7 @@ export class Workload {
   #stopped = false;
   #clients: Promise<void>[] = [];
   #values = 0;
+  readonly #ownCounters: string[] = [];
 
   constructor(options: WorkloadOptions) {
     this.#options = options;
@@ -90,8 +91,7 @@ export class Workload {
   #act(connection: RespClient, client: number, round: number): Promise<boolean> {
     switch (round % 4) {
       case 0:
-        // Every client has counters of its own and shares others; new ones often, so that most see no unknown outcome.
-        return this.#count(connection, `c:${client}:${Math.floor(round / 4 / incrementsPerCounter)}`);
+        return this.#count(connection, this.#ownCounter(client, round));
       case 1:
         return this.#count(connection, `shared:${round % 3}`);
       case 2:
@@ -99,6 +99,26 @@ export class Workload {
       default:
         return this.#useRegister(connection, client, `r:${Math.floor(Math.random() * registerCount)}`);
     }
+  }
+
+  /**
+   * A counter no other client touches. New ones often, and at once after an unknown outcome: what is judged exactly is a
+   * counter without any, and the refusals worth judging come right after the commands that were in flight.
+   */
+  #ownCounter(client: number, round: number): string {
+    const current = this.#ownCounters[client];
+    const tally = current === undefined ? undefined : this.counters.get(current);
+    if (
+      current !== undefined &&
+      tally !== undefined &&
+      tally.unknown === 0 &&
+      tally.acknowledged < incrementsPerCounter
+    ) {
+      return current;
+    }
+    const fresh = `c:${client}:${round}`;
+    this.#ownCounters[client] = fresh;
+    return fresh;
   }
 
   async #count(connection: RespClient, key: string): Promise<boolean> {
