@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { encodeCommand, type Engine, openEngine } from 'nori-kv';
+import { flags } from './flags.ts';
 
 // What a write costs the thread of a node, with each engine, alone and while an image of the whole shard is read: as a
 // snapshot, 64 KiB at a time with a turn of the event loop between the pieces. No cluster and no log, only the state
@@ -18,7 +18,7 @@ const options = {
   'one-slot': { type: 'boolean', default: false },
   dir: { type: 'string', default: tmpdir() },
 } as const;
-const { values } = parseArgs({ options });
+const values = flags(options);
 const keys = Number(values.keys);
 const batch = Number(values.batch);
 const valueBytes = Number(values['value-bytes']);

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BenchCluster, type BenchNode } from './cluster.ts';
 import { EtcdCluster, etcdVersion, readEtcd, writeEtcd } from './etcd.ts';
+import { flags } from './flags.ts';
 import { sleep } from './load.ts';
 import { Prober, RespTarget, type Target } from './prober.ts';
 
@@ -178,17 +178,7 @@ async function etcd(directory: string, values: Values, version: string): Promise
   };
 }
 
-type Values = ReturnType<typeof given>;
-
-function given() {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    console.error((error as Error).message);
-    for (const [name, { default: value }] of Object.entries(options)) console.error(`  --${name} (default ${value})`);
-    return process.exit(2);
-  }
-}
+type Values = Record<keyof typeof options, string>;
 
 function line(system: string, fault: Fault, trials: readonly Trial[]): string {
   const columns = [trials.map(({ readGapMs }) => readGapMs), trials.map(({ writeGapMs }) => writeGapMs)].flatMap(
@@ -213,7 +203,7 @@ async function measure(system: System, values: Values): Promise<void> {
   }
 }
 
-const values = given();
+const values = flags(options);
 const directory = mkdtempSync(join(values.dir, 'nori-failover-'));
 try {
   console.log('ms without a success after the fault, tried every 5 ms on the surviving nodes\n');

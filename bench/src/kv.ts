@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BenchCluster } from './cluster.ts';
 import { measureDisk } from './disk.ts';
+import { flags } from './flags.ts';
 import { load, type LoadResult } from './load.ts';
 
 // SET and GET through three processes with real fdatasync, beside what the disk allows in the same run.
@@ -19,17 +19,7 @@ const options = {
   port: { type: 'string', default: '19400' },
 } as const;
 
-function given() {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    console.error((error as Error).message);
-    for (const [name, { default: value }] of Object.entries(options)) console.error(`  --${name} (default ${value})`);
-    return process.exit(2);
-  }
-}
-
-const values = given();
+const values = flags(options);
 const seconds = Number(values.seconds);
 const directory = mkdtempSync(join(values.dir, 'nori-bench-'));
 const cluster = await BenchCluster.start(directory, { shards: Number(values.shards), basePort: Number(values.port) });

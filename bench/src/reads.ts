@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { BenchCluster, type BenchNode } from './cluster.ts';
+import { flags } from './flags.ts';
 import { load, sleep } from './load.ts';
 
 // GET at the leader, proved by its lease, beside the same proved by a round to a majority; and what each costs in
@@ -17,17 +17,7 @@ const options = {
   port: { type: 'string', default: '19700' },
 } as const;
 
-function given() {
-  try {
-    return parseArgs({ options }).values;
-  } catch (error) {
-    console.error((error as Error).message);
-    for (const [name, { default: value }] of Object.entries(options)) console.error(`  --${name} (default ${value})`);
-    return process.exit(2);
-  }
-}
-
-const values = given();
+const values = flags(options);
 const modes = ['lease', 'linearizable'] as const;
 type Mode = (typeof modes)[number];
 

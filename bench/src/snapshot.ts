@@ -3,21 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { type AppliedEntry, RaftHost, type StateMachine } from 'nori-raft';
+import { flags } from './flags.ts';
 
 // A large group: how long its snapshot takes, how long a node takes that needs it, what that costs in memory, and
 // whether anybody is elected meanwhile. The transfer is killed midway. Then: how long a restart takes with many entries
 // after the last snapshot.
 
-const { values } = parseArgs({
-  options: {
-    megabytes: { type: 'string', default: '1024' },
-    entries: { type: 'string', default: '1000000' },
-    dir: { type: 'string', default: tmpdir() },
-    port: { type: 'string', default: '19700' },
-    rate: { type: 'string', default: '' },
-  },
+const values = flags({
+  megabytes: { type: 'string', default: '1024' },
+  entries: { type: 'string', default: '1000000' },
+  dir: { type: 'string', default: tmpdir() },
+  port: { type: 'string', default: '19700' },
+  rate: { type: 'string', default: '' },
 });
 
 interface Status {
