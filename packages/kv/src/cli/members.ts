@@ -24,6 +24,7 @@ interface OrderAnswer {
   readonly remedy?: string;
   readonly shards?: readonly {
     readonly shard: number;
+    readonly changed: boolean;
     readonly error: { readonly message: string; readonly remedy: string } | null;
   }[];
 }
@@ -56,6 +57,14 @@ export async function runMemberList(options: AdminOptions): Promise<void> {
   process.stdout.write(`shards that change: ${what}\n`);
 }
 
+const alreadySo = {
+  add: 'nothing to do, it has a vote in all',
+  learn: 'nothing to do, it learns in all',
+  promote: 'nothing to do, it has a vote in all',
+  demote: 'nothing to do, it learns in all',
+  remove: 'nothing to do, it is in none of',
+} as const;
+
 /** Carries an order out in every shard, and says what became of it. The exit code is 1 when a shard did not get there. */
 export async function runMemberOrder(
   action: 'add' | 'learn' | 'promote' | 'demote' | 'remove',
@@ -67,7 +76,8 @@ export async function runMemberOrder(
   const { body } = await call(options, 'POST', path);
   const { done, shards = [], message, remedy } = body as OrderAnswer;
   if (done === true) {
-    process.stdout.write(`${id}: ${action} is done in ${shards.length} shards\n`);
+    const changed = shards.some((shard) => shard.changed);
+    process.stdout.write(`${id}: ${changed ? `${action} is done in` : alreadySo[action]} ${shards.length} shards\n`);
     return;
   }
   for (const { shard, error } of shards) {
@@ -99,6 +109,10 @@ export async function runShardTransfer(shard: string, options: AdminOptions & { 
   const cluster = await fetchCluster(options.http);
   const leading = cluster.shards.find(({ id }) => String(id) === shard);
   if (leading === undefined) throw new Error(`no shard ${shard}; there are ${cluster.shards.length}, from 0`);
+  if (options.to !== undefined && options.to === leading.leader) {
+    process.stdout.write(`${options.to} leads shard ${shard}: nothing to do\n`);
+    return;
+  }
   const http = httpOf(cluster, leading.leader);
   const query = options.to === undefined ? '' : `?to=${encodeURIComponent(options.to)}`;
   const { ok, body } = await call({ ...options, http }, 'POST', `/v1/shards/${shard}/transfer${query}`);

@@ -36,7 +36,11 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
     if (router === null) return starting(c);
     const outcomes = await orderMember(router.host, router.map, order, asked);
     const failed = outcomes.filter(({ error }) => error !== null);
-    const shards = outcomes.map(({ shard, error }) => ({ shard, error: error === null ? null : errorBody(error) }));
+    const shards = outcomes.map(({ shard, changed, error }) => ({
+      shard,
+      changed,
+      error: error === null ? null : errorBody(error),
+    }));
     return c.json({ done: failed.length === 0, shards }, failed.length === 0 ? 200 : 503);
   });
 
@@ -47,8 +51,20 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
     if (!Number.isInteger(shard) || shard < 0 || shard >= router.map.count) {
       return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
     }
+    const to = c.req.query('to') ?? null;
+    const { members, leader } = router.host.groupStatus(router.map.groupOf(shard));
+    if (to !== null && !members.some(({ id, role }) => id === to && role === 'voter')) {
+      const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id);
+      return refused(
+        c,
+        400,
+        'ORDER_INVALID',
+        `${to} has no vote in shard ${shard}; its voters are ${voters.join(', ')}`,
+      );
+    }
     try {
-      await router.host.transferLeadership(router.map.groupOf(shard), c.req.query('to') ?? null);
+      if (to !== null && to === leader && to === node.id) return c.json({ shard, leader });
+      await router.host.transferLeadership(router.map.groupOf(shard), to);
       return c.json({ shard, leader: router.host.groupStatus(router.map.groupOf(shard)).leader });
     } catch (error) {
       if (error instanceof NoriError) return failedResponse(c, error, false);

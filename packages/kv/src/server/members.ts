@@ -13,6 +13,8 @@ export type MemberOrder =
 
 export interface ShardOutcome {
   readonly shard: number;
+  /** False when there was nothing to do: the shard was what was asked for. */
+  readonly changed: boolean;
   /** Null: the shard is what was asked for. */
   readonly error: { readonly code: string; readonly message: string; readonly remedy: string } | null;
 }
@@ -32,7 +34,7 @@ export async function orderMember(
   const outcomes: ShardOutcome[] = [];
   const work = async (): Promise<void> => {
     for (let shard = left.shift(); shard !== undefined; shard = left.shift()) {
-      outcomes.push({ shard, error: await orderInShard(host, map.groupOf(shard), order, untilMs) });
+      outcomes.push({ shard, ...(await orderInShard(host, map.groupOf(shard), order, untilMs)) });
     }
   };
   await Promise.all(Array.from({ length: shardsAtOnce }, work));
@@ -44,26 +46,32 @@ async function orderInShard(
   group: number,
   order: MemberOrder,
   untilMs: number,
-): Promise<ShardOutcome['error']> {
+): Promise<Omit<ShardOutcome, 'shard'>> {
+  const failed = (error: NoriError): Omit<ShardOutcome, 'shard'> => ({ changed: false, error });
+  const elsewhere = addressElsewhere(host, group, order);
+  if (elsewhere !== null) {
+    const message = `${order.id} is a member at ${elsewhere}: remove it before it is added at another address`;
+    return failed(new NoriError('CONFIGURATION_INVALID', { message }));
+  }
   let last: NoriError | null = null;
   while (!isDone(host, group, order)) {
     const timeoutMs = untilMs - performance.now();
     if (timeoutMs <= 0) {
-      return last ?? new NoriError('COMMIT_TIMEOUT', { message: `group ${group} did not get there in time` });
+      return failed(last ?? new NoriError('COMMIT_TIMEOUT', { message: `group ${group} did not get there in time` }));
     }
     try {
       await host.changeMembers(group, changeOf(order), { timeoutMs });
-      return null;
+      return { changed: true, error: null };
     } catch (error) {
       if (!(error instanceof NoriError)) throw error;
       // The same mistake twice: what this node knew was not old, it is the order that does not fit.
-      if (error.code === 'CONFIGURATION_INVALID' && last?.code === 'CONFIGURATION_INVALID') return error;
-      if (error.code !== 'CONFIGURATION_INVALID' && !error.retryable) return error;
+      if (error.code === 'CONFIGURATION_INVALID' && last?.code === 'CONFIGURATION_INVALID') return failed(error);
+      if (error.code !== 'CONFIGURATION_INVALID' && !error.retryable) return failed(error);
       last = error;
     }
     await new Promise((wake) => setTimeout(wake, retryMs));
   }
-  return null;
+  return { changed: last !== null, error: null };
 }
 
 function isDone(host: KvHost, group: number, order: MemberOrder): boolean {
@@ -72,6 +80,13 @@ function isDone(host: KvHost, group: number, order: MemberOrder): boolean {
   const role = members.find(({ id }) => id === order.id)?.role;
   if (order.action === 'remove') return members.length > 0 && role === undefined;
   return role === (order.action === 'learn' || order.action === 'demote' ? 'learner' : 'voter');
+}
+
+/** Where a node that is to be added is a member already, if that is not where it is to be added. */
+function addressElsewhere(host: KvHost, group: number, order: MemberOrder): string | null {
+  if (!('address' in order)) return null;
+  const address = host.groupStatus(group).members.find(({ id }) => id === order.id)?.address;
+  return address === undefined || address === order.address ? null : address;
 }
 
 function changeOf(order: MemberOrder): MembersChange {

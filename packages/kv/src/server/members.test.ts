@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { FakeHost } from '../../test/support/fake-host.ts';
+import { ShardMap } from '../router/shards.ts';
+import { orderMember } from './members.ts';
+
+const timeoutMs = 1000;
+
+function twoShards(): { host: FakeHost; map: ShardMap } {
+  return { host: new FakeHost({ groups: 2 }), map: new ShardMap(2) };
+}
+
+test('a node that is what was asked for already is left alone, and the answer tells', async () => {
+  const { host, map } = twoShards();
+  const outcomes = await orderMember(host, map, { action: 'add', id: 'n1', address: '127.0.0.1:7201' }, timeoutMs);
+  expect(outcomes).toEqual([0, 1].map((shard) => ({ shard, changed: false, error: null })));
+  expect(await orderMember(host, map, { action: 'remove', id: 'n9' }, timeoutMs)).toEqual(outcomes);
+  expect(host.changes).toEqual([]);
+});
+
+test('what is not so yet is asked for in every shard', async () => {
+  const { host, map } = twoShards();
+  const outcomes = await orderMember(host, map, { action: 'remove', id: 'n1' }, timeoutMs);
+  expect(outcomes).toEqual([0, 1].map((shard) => ({ shard, changed: true, error: null })));
+  expect(host.changes.map(({ change }) => change)).toEqual([{ remove: ['n1'] }, { remove: ['n1'] }]);
+});
+
+test('a member at another address is not taken for the one that is to be added', async () => {
+  const { host, map } = twoShards();
+  const outcomes = await orderMember(host, map, { action: 'add', id: 'n1', address: '127.0.0.1:9' }, timeoutMs);
+  expect(outcomes.map(({ error }) => [error?.code, error?.message])).toEqual(
+    [0, 1].map(() => [
+      'CONFIGURATION_INVALID',
+      'n1 is a member at 127.0.0.1:7201: remove it before it is added at another address',
+    ]),
+  );
+  expect(host.changes).toEqual([]);
+});
