@@ -10,8 +10,6 @@ export const blockHeaderBytes = 48;
 export const formatMajor = 1;
 const trailerBytes = 4;
 const magic = 0x4257_524e; // "NRWB"
-// Four bits in each byte: a write cut off at any byte differs from a whole one by more than a single bit.
-const trailer = 0xa5a5_a5a5;
 
 export const BlockKind = {
   /** The first block of a segment: a checkpoint. */
@@ -62,7 +60,7 @@ export function sealBlock(writer: ByteWriter, stamp: BlockStamp): number {
   const payload = writer.length - blockHeaderBytes;
   const length = sealedBytes(writer.length);
   writer.raw(zeros.subarray(0, length - trailerBytes - writer.length));
-  writer.u32(trailer);
+  writer.u32(trailerOf(stamp.salt));
   writer.u32At(4, magic);
   writer.u32At(8, formatMajor | (stamp.kind << 16));
   writer.u32At(12, length);
@@ -74,6 +72,21 @@ export function sealBlock(writer: ByteWriter, stamp: BlockStamp): number {
   const crc = crc32c(writer.written(4));
   writer.u32At(0, crc);
   return crc;
+}
+
+/**
+ * Where a write was cut off, what stood there before follows: zeros, or a block that a recycled file held under another
+ * salt. Bytes of even weight, none of them zero: any two of them, and each and zero, are more than a single bit apart,
+ * so that a torn block is never taken for a whole one in which a bit has flipped.
+ */
+export function trailerOf(salt: number): number {
+  let trailer = 0;
+  for (let shift = 0; shift < 4; shift += 1) {
+    const seven = (Math.floor(salt / 128 ** shift) % 127) + 1;
+    const parity = (0x6996 >> ((seven ^ (seven >> 4)) & 15)) & 1;
+    trailer = trailer * 256 + seven * 2 + parity;
+  }
+  return trailer;
 }
 
 /** A mark, whole and ready to write. */

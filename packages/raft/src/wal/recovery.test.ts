@@ -12,6 +12,7 @@ import {
 } from '../../test/support/wal-world.test-support.ts';
 import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
+import { trailerOf } from './block.ts';
 import { segmentName } from './segment.ts';
 
 const segmentBytes = 4096;
@@ -175,6 +176,30 @@ test('a write cut off at any byte is a torn tail: what was acknowledged stays, a
   }
 });
 
+test('a write cut off over a recycled segment is a torn tail, also where the block of old was one bit from the new one', async () => {
+  // Two blocks of two sectors, alike but for the last bit of a command and for the salt of their segment.
+  const written = async (payload: string): Promise<MemoryDisk> => {
+    const disk = new MemoryDisk();
+    const { wal } = await openWal(disk, { segmentBytes });
+    wal.createGroup(1);
+    wal.append(1, commands(1, 3));
+    await flushed(wal);
+    wal.append(1, [command(4, 1, `${'z'.repeat(600)}${payload}`)]);
+    await flushed(wal);
+    return disk;
+  };
+  const path = `${directory}/${segmentName(1)}`;
+  const disk = await written('b');
+  const { start, end } = lastBlock(disk);
+  expect(end - start).toBe(1024);
+  const whole = disk.bytesOf(path).slice(start + 512, end);
+  const old = (await written('c')).bytesOf(path).slice(start + 512, end);
+  old.set(trailerBytesOf(1), old.length - 4);
+  expect(bitsApart(whole.subarray(0, -4), old.subarray(0, -4))).toBe(1);
+  disk.bytesOf(path).set(old, start + 512);
+  expect(await outcome(disk)).toMatch(/3@1:value-3\]$/);
+});
+
 test('stale blocks behind a cut never come back, even when the lost middle would make them fit again', async () => {
   const disk = new MemoryDisk();
   await smallLog(disk);
@@ -313,6 +338,20 @@ async function crashAt(disk: MemoryDisk, operation: number, run: () => Promise<u
   const ended = await Promise.race([crashed, run().then(() => false)]);
   disk.judge = () => 'pass';
   return ended;
+}
+
+function trailerBytesOf(salt: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, trailerOf(salt), true);
+  return bytes;
+}
+
+function bitsApart(one: Uint8Array, other: Uint8Array): number {
+  let bits = 0;
+  one.forEach((byte, at) => {
+    for (let left = byte ^ (other[at] as number); left > 0; left &= left - 1) bits += 1;
+  });
+  return bits;
 }
 
 function lastBlock(disk: MemoryDisk): { path: string; start: number; end: number } {
