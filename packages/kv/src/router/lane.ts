@@ -1,7 +1,7 @@
 import type { NoriError } from 'nori-raft';
 import type { Call, CallDriver } from './call.ts';
 import { Fifo } from './fifo.ts';
-import { type Router, waitedTooLong } from './router.ts';
+import { type Router, type Waiter, waitedTooLong } from './router.ts';
 
 /**
  * The calls of one connection to one slot, kept in the order in which they were sent. Writes overlap writes and reads
@@ -11,7 +11,7 @@ import { type Router, waitedTooLong } from './router.ts';
  * A write that was certainly not applied is tried again only if no later write of the lane was: then the later ones
  * would take effect first. In that case the error is answered, which is true: it had no effect.
  */
-export class Lane implements CallDriver {
+export class Lane implements CallDriver, Waiter {
   readonly #router: Router;
   readonly #onEmpty: (lane: Lane) => void;
   slot: number = -1;
@@ -39,8 +39,7 @@ export class Lane implements CallDriver {
   /** Nobody waits for the answers any more: what was not handed over yet never will be. */
   abandon(): void {
     this.#abandoned = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#stopTimer();
     this.#waiting.clear();
     this.#failed = [];
   }
@@ -121,10 +120,23 @@ export class Lane implements CallDriver {
     const untilDeadlineMs = Math.max(0, first.deadlineMs - this.#router.nowMs());
     const delayMs = Math.min(this.#router.retryDelayMs(first.attempts), untilDeadlineMs);
     this.#timer = setTimeout(() => this.#retry(), delayMs);
+    this.#router.awaitLeader(first.shard, this);
+  }
+
+  leaderKnown(): void {
+    if (this.#timer !== null) this.#retry();
+  }
+
+  #stopTimer(): void {
+    const first = this.#failed[0];
+    if (this.#timer === null || first === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#router.awaitLeaderNoMore(first.call.shard, this);
   }
 
   #retry(): void {
-    this.#timer = null;
+    this.#stopTimer();
     const failed = this.#failed;
     this.#failed = [];
     const again: Call[] = [];

@@ -18,6 +18,12 @@ export interface RouterOptions {
   readonly random?: () => number;
 }
 
+/** Somebody whose calls wait to be tried again. */
+export interface Waiter {
+  /** Somebody leads their shard now: no need to wait longer. */
+  leaderKnown(): void;
+}
+
 const retryDelayMsMin = 10;
 const retryDelayMsMax = 200;
 
@@ -31,6 +37,8 @@ export class Router {
   readonly host: KvHost;
   readonly #random: () => number;
   readonly #respAddressOf: (id: string) => string | null;
+  /** By group. */
+  readonly #waiting: Map<number, Set<Waiter>> = new Map();
 
   constructor(host: KvHost, options: RouterOptions) {
     this.host = host;
@@ -73,6 +81,26 @@ export class Router {
     if (call.forward || error.code !== 'NOT_LEADER' || error.leaderHint === null) return null;
     const address = this.#respAddressOf(error.leaderHint);
     return address === null ? null : { error: null, moved: { slot: call.slot, address } };
+  }
+
+  /** Has `waiter` told, once, when a leader of the shard becomes known. */
+  awaitLeader(shard: number, waiter: Waiter): void {
+    const group = this.map.groupOf(shard);
+    const waiting = this.#waiting.get(group);
+    if (waiting === undefined) this.#waiting.set(group, new Set([waiter]));
+    else waiting.add(waiter);
+  }
+
+  awaitLeaderNoMore(shard: number, waiter: Waiter): void {
+    this.#waiting.get(this.map.groupOf(shard))?.delete(waiter);
+  }
+
+  /** A leader of the group was elected: those who wait for one need not wait out their delay. */
+  leaderKnown(group: number): void {
+    const waiting = this.#waiting.get(group);
+    if (waiting === undefined) return;
+    this.#waiting.delete(group);
+    for (const waiter of waiting) waiter.leaderKnown();
   }
 
   /** Short at first, so that an election is barely noticed; jittered, so that those who wait do not come back at once. */

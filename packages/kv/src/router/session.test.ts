@@ -104,6 +104,30 @@ test('after its deadline the last error is answered', () => {
   expect(answers).toEqual(['SET k 1: NOT_LEADER', 'GET k: QUORUM_UNAVAILABLE']);
 });
 
+test('a call that waits for a leader is tried again as soon as one is elected, and only once', () => {
+  const { host, router, send, session } = setUp();
+  host.fault = () => failure('NOT_LEADER');
+  const call = send('SET k v');
+  vi.advanceTimersByTime(1000);
+  host.fault = () => null;
+  const attempts = host.submitted.length;
+  const group = router.map.groupOf(call.shard);
+  router.leaderKnown(group === 1 ? 2 : 1);
+  expect(host.submitted).toHaveLength(attempts);
+  router.leaderKnown(group);
+  expect(call.done).toBe(true);
+  router.leaderKnown(group);
+  vi.advanceTimersByTime(1000);
+  expect(host.submitted).toHaveLength(attempts + 1);
+
+  host.fault = () => failure('NOT_LEADER');
+  send('SET k v');
+  session.close();
+  const before = host.submitted.length;
+  router.leaderKnown(group);
+  expect(host.submitted, 'nobody waits any more').toHaveLength(before);
+});
+
 test('a write is not tried again once a later one of its lane took effect', () => {
   const { host, send, answers } = setUp();
   host.held = true;

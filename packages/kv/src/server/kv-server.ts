@@ -26,6 +26,7 @@ const commandOverheadBytes = 65_536;
 /** A running host, as much of it as the server needs beside routing. */
 export interface OpenedHost extends KvHost {
   createGroup(options: { readonly group: number; readonly stateMachine: KvStateMachine }): Promise<unknown>;
+  handOver(): Promise<void>;
   close(options: { readonly handover: boolean }): Promise<void>;
   onFailed: ((error: NoriError) => void) | null;
   onRefused: ((peer: string, error: NoriError) => void) | null;
@@ -116,7 +117,7 @@ export class KvServer implements NodeContext {
     return count;
   }
 
-  /** Answers what is in flight, hands leadership over, and lets go of disk and ports. */
+  /** Hands leadership over, answers what is in flight, and lets go of disk and ports. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -222,7 +223,11 @@ export class KvServer implements NodeContext {
   #observer(): Observer {
     return {
       // The host writes a line of its own about everything an operator should read.
-      onEvent: ({ scope, event }) => this.#logger.debug({ scope, ...event }, event.type),
+      onEvent: ({ scope, event }) => {
+        this.#logger.debug({ scope, ...event }, event.type);
+        // Not from within the host's turn, which this may be.
+        if (event.type === 'LeaderElected') setImmediate(() => this.router?.leaderKnown(event.group));
+      },
     };
   }
 
@@ -234,6 +239,8 @@ export class KvServer implements NodeContext {
 
   async #close(): Promise<void> {
     this.#balancer?.stop();
+    // First, while everybody is still served: commands that come now are passed on to the new leaders.
+    await this.#host?.handOver();
     await this.#resp.close();
     await this.#host?.close({ handover: true });
     await this.#engine?.close();

@@ -176,6 +176,10 @@ export class FakeHost implements KvHost {
     return Promise.resolve(this.applied);
   }
 
+  handOver(): Promise<void> {
+    return Promise.resolve();
+  }
+
   close(): Promise<void> {
     this.closed = true;
     return Promise.resolve();

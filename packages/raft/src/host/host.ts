@@ -1,5 +1,4 @@
 import { NoriError } from '../base/errors.ts';
-import { isVoter } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
@@ -25,6 +24,7 @@ import { Client, type Executed, type ReadAnswer } from './client.ts';
 import { explain } from './explain.ts';
 import type { Group } from './group.ts';
 import { Groups } from './groups.ts';
+import { Handover } from './handover.ts';
 import { Narrator } from './narrator.ts';
 import { checkedChange, type HostConfig, type HostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
@@ -51,6 +51,7 @@ export class Host {
   private readonly snapshots: Snapshots;
   private readonly calls: Calls;
   private readonly client: Client;
+  private readonly handover: Handover;
   private readonly peerTable: Peers;
   private address = '';
   private state: HostStatus['state'] = 'running';
@@ -133,6 +134,7 @@ export class Host {
       stopped: () => this.stopped(),
     });
     this.client = new Client(this.calls, clock, 2 * options.raft.electionTimeoutMsMax);
+    this.handover = new Handover({ options, clock, turn });
     this.peerTable = new Peers({
       options,
       directory,
@@ -304,27 +306,7 @@ export class Host {
       const leaderHint = this.leader(groupId);
       throw new NoriError('NOT_LEADER', { message: `this node does not lead group ${groupId}`, leaderHint });
     }
-    if (to !== null && (to === this.id || !isVoter(group.raft.configuration, to as NodeId))) {
-      throw new NoriError('CONFIG_INVALID', { message: `${to} is not another voter of group ${groupId}` });
-    }
-    const { clock } = this.ports;
-    const untilMs = clock.nowMs() + 2 * this.options.raft.electionTimeoutMsMax;
-    const succeeded = await new Promise<boolean>((resolve) => {
-      const done = (result: boolean): void => {
-        group.transfers.delete(done);
-        timer.cancel();
-        resolve(result);
-      };
-      const timer = clock.wakeAt(untilMs, () => done(false));
-      group.transfers.add(done);
-      group.push({ kind: InputKind.transfer, to: to as NodeId | null });
-      this.turn.schedule(group);
-    });
-    if (succeeded) return;
-    throw new NoriError('QUORUM_UNAVAILABLE', {
-      message: `nobody took over group ${groupId} in time`,
-      outcome: 'none',
-    });
+    await this.handover.transfer(group, to);
   }
 
   /**
@@ -485,7 +467,16 @@ export class Host {
   }
 
   /**
-   * Stops. With `handover` (the default) it first passes on every group it leads, for two election timeouts at most.
+   * Passes on every group that this node leads, and resolves when the successors serve: what was asked here before is
+   * answered by then. It takes a few round trips, three election timeouts at most, and never fails: a group nobody else
+   * can lead stays. The node goes on, as a follower.
+   */
+  async handOver(): Promise<void> {
+    if (this.state === 'running') await this.handover.all(this.groups.open.values());
+  }
+
+  /**
+   * Stops. With `handover` (the default) it first passes on what it leads, see `handOver`.
    * Callers that still wait get CLOSED. May be called more than once.
    *
    * @throws NoriError DISK_FAILED when the disk does not answer for 5 s: the directory stays locked until the process ends.
@@ -500,7 +491,7 @@ export class Host {
   }
 
   private async shutDown(handover: boolean): Promise<void> {
-    if (handover && this.state === 'running') await this.handOver();
+    if (handover) await this.handOver();
     this.state = 'closed';
     this.stopActing(new NoriError('CLOSED', { message: 'the node was closed' }));
     await inTime(this.release(), this.ports.clock, this.options.directory);
@@ -512,12 +503,5 @@ export class Host {
     await this.snapshots.close();
     await this.wal.close();
     await this.directory.close();
-  }
-
-  private async handOver(): Promise<void> {
-    const led = [...this.groups.open.values()].filter(
-      ({ halted, raft }) => halted === null && raft.role === Role.leader && raft.configuration.incoming.length > 1,
-    );
-    await Promise.allSettled(led.map((group) => this.transferLeadership(group.id)));
   }
 }

@@ -95,6 +95,45 @@ test('a leader that closes hands over first: the others have a leader before an 
   await world.close();
 });
 
+test('a leader that closes stays until its successor commits: with its vote and its disk, and every write is answered', async () => {
+  const world = await HostWorld.elected();
+  await world.run(500);
+  const leader = world.leading();
+  const [successor, down] = world.followers() as [Machine, Machine];
+  for (const machine of [leader, successor]) machine.syncMs = 5;
+  world.crash(down);
+  const answers: string[] = [];
+  const submit = (machine: Machine, name: string): void =>
+    machine.host.submit(1, bytes(name), {}, (error) => answers.push(`${name} ${error?.code ?? 'done'}`));
+  submit(leader, 'here');
+  submit(successor, 'passed on');
+  await world.run(2); // they are in the log, and on no disk yet
+  await world.settled(leader.host.close(), 200);
+  expect(answers.toSorted()).toEqual(['here done', 'passed on done']);
+  expect(successor.host.isLeader(1)).toBe(true);
+  await world.close();
+});
+
+test('a group that nobody else can lead keeps no host from closing for longer than three election timeouts', async () => {
+  const world = await HostWorld.elected();
+  const leader = world.leading();
+  for (const machine of world.followers()) world.crash(machine);
+  await world.settled(leader.host.close(), 3 * 600);
+  await world.close();
+});
+
+test('after a handover writes are acknowledged by the successor at once, whatever the lease', async () => {
+  const world = await HostWorld.elected({ config: { leaseMs: 2000 } });
+  await world.run(500);
+  for (const machine of world.machines) machine.syncMs = 2;
+  const leader = world.leading();
+  const [follower] = world.followers() as [Machine, Machine];
+  const closing = leader.host.close();
+  await world.settled(follower.host.execute(1, bytes('x')), 40);
+  await world.settled(closing, 40);
+  await world.close();
+});
+
 test('closing with a disk that hangs takes 5 s at most, says so, and keeps the directory locked', async () => {
   const world = await HostWorld.elected();
   const machine = world.leading();
