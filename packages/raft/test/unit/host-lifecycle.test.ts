@@ -119,6 +119,7 @@ test('a group that nobody else can lead keeps no host from closing for longer th
   const leader = world.leading();
   for (const machine of world.followers()) world.crash(machine);
   await world.settled(leader.host.close(), 3 * 600);
+  expect(leader.host.status().state).toBe('closed');
   await world.close();
 });
 
@@ -129,7 +130,8 @@ test('after a handover writes are acknowledged by the successor at once, whateve
   const leader = world.leading();
   const [follower] = world.followers() as [Machine, Machine];
   const closing = leader.host.close();
-  await world.settled(follower.host.execute(1, bytes('x')), 40);
+  const { result } = await world.settled(follower.host.execute(1, bytes('x')), 40);
+  expect(text(result)).toBe('1');
   await world.settled(closing, 40);
   await world.close();
 });
