@@ -17,6 +17,7 @@ const absent: Version = { from: 0, value: null, expireMs: 0 };
  * the log's indexes and times. It judges what a query answers as of an index exactly, lifetimes included.
  */
 export class ShadowStore implements Model {
+  readonly limbo = true;
   readonly #keys = new Map<string, Version[]>();
   /** Log time from an index on. */
   readonly #times: { readonly from: number; readonly timeMs: number }[] = [];

@@ -10,6 +10,8 @@ export interface PlannedOperation {
 
 /** What the state should say, told by somebody who only sees the log. Checks answers to reads exactly. */
 export interface Model {
+  /** Set when the state machine has `conflicts`: then a read may be answered from before entries it has nothing to do with. */
+  readonly limbo?: boolean;
   /** A command was committed at `index`; called once for each, in order. */
   committed(index: Index, timeMs: number, command: Uint8Array): void;
   /** Log time reached `timeMs` by an entry at `index` that carries nothing else. */
