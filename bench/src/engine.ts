@@ -108,7 +108,10 @@ console.log(
 console.log(`${''.padEnd(22)} cpu us   apply p50   p99     max   turn p50  p99    max`);
 for (const name of values.engines.split(',')) {
   const directory = mkdtempSync(join(values.dir, 'nori-bench-engine-'));
-  const engine = openEngine(name as 'memory' | 'lmdb', { path: directory, onFailed: (error) => console.error(error) });
+  const engine = await openEngine(name as 'memory' | 'lmdb', {
+    path: directory,
+    onFailed: (error) => console.error(error),
+  });
   const machine = engine.stateMachine(1);
   const writer = new Writer(machine);
   for (let first = 0; first < keys; first += batch) {

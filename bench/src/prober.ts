@@ -34,6 +34,10 @@ export class Prober {
     return this.successes.some(({ startedMs }) => startedMs >= ms);
   }
 
+  get firstSuccessMs(): number | null {
+    return this.successes.reduce<number | null>((first, { endedMs }) => Math.min(first ?? endedMs, endedMs), null);
+  }
+
   /** The longest time without a success after `fromMs`, in ms; until now counts too. */
   longestGapMs(fromMs: number): number {
     let lastMs = fromMs;

@@ -1,13 +1,12 @@
 import { createRequire } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
-import { ConfigError } from '../config/settings.ts';
-import { type BackupOptions, runBackup } from './backup.ts';
-import { type CheckHistoryOptions, runCheckHistory } from './check-history.ts';
-import { type AdminOptions, runMemberList, runMemberOrder, runShardList, runShardTransfer } from './members.ts';
-import { type RestoreOptions, runRestore } from './restore.ts';
-import { addServeOptions, runServe } from './serve.ts';
-import { runStart, type StartOptions } from './start.ts';
-import { runStatus } from './status.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { BackupOptions } from './backup.ts';
+import type { CheckHistoryOptions } from './check-history.ts';
+import type { AdminOptions } from './members.ts';
+import type { RestoreOptions } from './restore.ts';
+import { addServeOptions } from './serve-options.ts';
+import type { StartOptions } from './start.ts';
 
 const exitRuntime = 1;
 const exitConfig = 2;
@@ -16,6 +15,9 @@ const version = (createRequire(import.meta.url)('../../package.json') as { versi
 
 // A pipe that nobody reads any more (`nori-kv status | head -1`, a dead supervisor) is no reason to crash.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
+
+// Each command loads what it needs and no more: a node that comes back is waited for by the others.
+const members = (): Promise<typeof import('./members.ts')> => import('./members.ts');
 
 const program = new Command('nori-kv')
   .description('A sharded, strongly consistent key-value store that every Redis client can use.')
@@ -38,24 +40,24 @@ program
   .option('--routing <mode>', 'forward: any node serves any key; redirect: answer MOVED', 'forward')
   .option('--engine <name>', 'where the keys live: lmdb or memory', 'lmdb')
   .option('--no-restart', 'leave a node that dies dead')
-  .action((options: StartOptions) => runStart(options));
+  .action(async (options: StartOptions) => (await import('./start.ts')).runStart(options));
 
 addServeOptions(program.command('serve').description('run one node in the foreground')).action(
-  (flags: Record<string, unknown>) => runServe(flags, version),
+  async (flags: Record<string, unknown>) => (await import('./serve.ts')).runServe(flags, version),
 );
 
 program
   .command('status')
   .description('print the cluster as one of its nodes sees it')
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
-  .action((options: { http: string }) => runStatus(options.http));
+  .action(async (options: { http: string }) => (await import('./status.ts')).runStatus(options.http));
 
 const member = program.command('member').description('who is in the cluster');
 const shard = program.command('shard').description('who leads the shards');
 
 adminOptions(
   member.command('list').description('every node, and in how many shards it votes, learns and leads'),
-).action((options: AdminOptions) => runMemberList(options));
+).action(async (options: AdminOptions) => (await members()).runMemberList(options));
 adminOptions(
   member
     .command('add')
@@ -63,20 +65,20 @@ adminOptions(
     .argument('<id>', 'its --id')
     .argument('<peer>', 'its peer address, HOST:PORT')
     .option('--learner', 'add it without a vote'),
-).action((id: string, address: string, options: AdminOptions & { learner?: boolean }) =>
-  runMemberOrder(options.learner === true ? 'learn' : 'add', id, { ...options, address }),
+).action(async (id: string, address: string, options: AdminOptions & { learner?: boolean }) =>
+  (await members()).runMemberOrder(options.learner === true ? 'learn' : 'add', id, { ...options, address }),
 );
 adminOptions(member.command('remove').description('remove a node from every shard').argument('<id>')).action(
-  (id: string, options: AdminOptions) => runMemberOrder('remove', id, options),
+  async (id: string, options: AdminOptions) => (await members()).runMemberOrder('remove', id, options),
 );
 adminOptions(member.command('promote').description('give a learner a vote in every shard').argument('<id>')).action(
-  (id: string, options: AdminOptions) => runMemberOrder('promote', id, options),
+  async (id: string, options: AdminOptions) => (await members()).runMemberOrder('promote', id, options),
 );
 adminOptions(member.command('demote').description('make a voter a learner in every shard').argument('<id>')).action(
-  (id: string, options: AdminOptions) => runMemberOrder('demote', id, options),
+  async (id: string, options: AdminOptions) => (await members()).runMemberOrder('demote', id, options),
 );
-adminOptions(shard.command('list').description('every shard, its leader and members')).action((options: AdminOptions) =>
-  runShardList(options),
+adminOptions(shard.command('list').description('every shard, its leader and members')).action(
+  async (options: AdminOptions) => (await members()).runShardList(options),
 );
 adminOptions(
   shard
@@ -84,7 +86,9 @@ adminOptions(
     .description('have the leader of a shard hand over')
     .argument('<shard>')
     .option('--to <id>', 'to this node; default: the one with the longest log'),
-).action((id: string, options: AdminOptions & { to?: string }) => runShardTransfer(id, options));
+).action(async (id: string, options: AdminOptions & { to?: string }) =>
+  (await members()).runShardTransfer(id, options),
+);
 const password = ['--password <text>', 'the password of the cluster; better given as NORI_PASSWORD'] as const;
 
 program
@@ -93,7 +97,7 @@ program
   .argument('<file>', 'made anew, or - for standard output')
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
   .option(...password, process.env['NORI_PASSWORD'])
-  .action((file: string, options: BackupOptions) => runBackup(file, options));
+  .action(async (file: string, options: BackupOptions) => (await import('./backup.ts')).runBackup(file, options));
 
 program
   .command('restore')
@@ -101,14 +105,16 @@ program
   .argument('<file>', 'what backup wrote')
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
   .option(...password, process.env['NORI_PASSWORD'])
-  .action((file: string, options: RestoreOptions) => runRestore(file, options));
+  .action(async (file: string, options: RestoreOptions) => (await import('./restore.ts')).runRestore(file, options));
 
 program
   .command('check-history')
   .description('judge whether a recorded history is linearizable: exit code 0 yes, 1 no, 2 undecided or unreadable')
   .argument('<file>', 'JSON lines (docs/history-format.md), or - for standard input')
   .option('--seconds <count>', 'how long the search may take', wholeFrom(1, 86_400), 60)
-  .action((file: string, options: CheckHistoryOptions) => runCheckHistory(file, options));
+  .action(async (file: string, options: CheckHistoryOptions) =>
+    (await import('./check-history.ts')).runCheckHistory(file, options),
+  );
 
 try {
   await program.parseAsync();

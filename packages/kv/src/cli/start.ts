@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { styleText } from 'node:util';
-import { ConfigError } from '../config/settings.ts';
+import { ConfigError } from '../config/config-error.ts';
 import { ChildNode } from './child-node.ts';
 import type { NodePlan } from './node-plan.ts';
 import { table } from './status.ts';

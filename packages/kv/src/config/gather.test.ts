@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { gatherSettings } from './gather.ts';
-import { ConfigError } from './settings.ts';
+import { ConfigError } from './config-error.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'nori-config-'));
 afterAll(() => rmSync(directory, { recursive: true }));

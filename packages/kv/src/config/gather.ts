@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { checkSettings, ConfigError, type Settings, settingNames } from './settings.ts';
+import { ConfigError } from './config-error.ts';
+import { checkSettings, type Settings, settingNames } from './settings.ts';
 
 /** Text, from a flag or a variable, to the value its field wants. What cannot be read stays text, for the schema to refuse. */
 const readers: Readonly<Record<string, (text: string, name: string) => unknown>> = {

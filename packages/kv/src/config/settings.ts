@@ -1,10 +1,6 @@
 import { z } from 'zod';
 import { type EngineKind, engineKinds } from '../state/engine.ts';
-
-/** One problem of the configuration, in a line that says what to do. Exit code 2. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
-}
+import { ConfigError } from './config-error.ts';
 
 const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
 const nodeIdPattern = /^[A-Za-z0-9._-]{1,64}$/;

@@ -1,5 +1,4 @@
-import { createServer, type Server } from 'node:http';
-import { getRequestListener } from '@hono/node-server';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { listen } from '../server/listen.ts';
 
 const headersMsMax = 10_000;
@@ -10,12 +9,17 @@ const headerBytesMax = 16 * 1024;
 /** A byte of a key takes up to three in a path: %XX. */
 const escapedBytes = 3;
 
-/** The HTTP port. */
+export type Fetch = (request: Request) => Response | Promise<Response>;
+type Listener = (request: IncomingMessage, response: ServerResponse) => unknown;
+
+/** The HTTP port. It can be bound before what answers there is loaded, which takes a while: requests wait for that. */
 export class HttpServer {
   readonly #server: Server;
+  readonly #load: () => Promise<Fetch>;
+  #listener: Promise<Listener> | null = null;
 
-  constructor(fetch: (request: Request) => Response | Promise<Response>, keyBytesMax: number) {
-    const listener = getRequestListener(fetch);
+  constructor(load: () => Promise<Fetch>, keyBytesMax: number) {
+    this.#load = load;
     this.#server = createServer(
       {
         headersTimeout: headersMsMax,
@@ -24,13 +28,29 @@ export class HttpServer {
         // A little above the largest key, so that a key too large is told so.
         maxHeaderSize: headerBytesMax + escapedBytes * (keyBytesMax + headerBytesMax),
       },
-      (request, response) => void listener(request, response),
+      (request, response) => void this.#serve(request, response),
     );
   }
 
   /** Resolves to the port really bound. */
   listen(address: string): Promise<number> {
     return listen(this.#server, address, 'HTTP');
+  }
+
+  /** Loads what answers requests, if nobody has asked for it yet. */
+  prepare(): Promise<Listener> {
+    this.#listener ??= Promise.all([import('@hono/node-server'), this.#load()]).then(
+      ([{ getRequestListener }, fetch]) => getRequestListener(fetch),
+    );
+    return this.#listener;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      (await this.prepare())(request, response);
+    } catch (error) {
+      response.destroy(error as Error);
+    }
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NoriError } from 'nori-raft';
-import { ConfigError } from '../config/settings.ts';
+import { ConfigError } from '../config/config-error.ts';
 import type { ClusterDocument } from '../http/cluster-document.ts';
 
 const fileName = 'joined.json';

@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import { type Meter, NoriError, type Observer, RaftHost } from 'nori-raft';
 import { prometheusMeter } from 'nori-raft/prometheus';
 import promClient from 'prom-client';
-import { ConfigError, type Settings } from '../config/settings.ts';
-import { createHttpApp } from '../http/app.ts';
+import { ConfigError } from '../config/config-error.ts';
+import type { Settings } from '../config/settings.ts';
 import { HttpServer } from '../http/http-server.ts';
 import type { KvHost } from '../router/host.ts';
 import { Router } from '../router/router.ts';
@@ -95,7 +95,10 @@ export class KvServer implements NodeContext {
     this.#logger = options.logger;
     this.#options = options;
     this.#resp = new RespServer(this);
-    this.#http = new HttpServer(createHttpApp(this).fetch, settings.keyBytesMax);
+    this.#http = new HttpServer(
+      async () => (await import('../http/app.ts')).createHttpApp(this).fetch,
+      settings.keyBytesMax,
+    );
   }
 
   /** Null while the host is still reading its log. */
@@ -154,7 +157,7 @@ export class KvServer implements NodeContext {
     if (joined !== null) rememberCluster(settings.dataDir, joined);
     if (stored === null) writeShardCount(settings.dataDir, shards);
     // After the host, which makes sure that nobody else has the directory.
-    this.#engine = openEngine(settings.engine, {
+    this.#engine = await openEngine(settings.engine, {
       path: join(settings.dataDir, 'state'),
       onFailed: (cause) => this.#fail(engineFailed(cause)),
     });
@@ -176,6 +179,7 @@ export class KvServer implements NodeContext {
       { resp, http, peer: host.status().address, shards, routing: settings.routing, engine: settings.engine },
       'serving',
     );
+    await this.#http.prepare();
   }
 
   async #openRaftHost(

@@ -1,5 +1,4 @@
 import { KvStateMachine } from './kv-state-machine.ts';
-import { LmdbEnvironment } from './lmdb/environment.ts';
 
 export const engineKinds = ['memory', 'lmdb'] as const;
 export type EngineKind = (typeof engineKinds)[number];
@@ -19,10 +18,12 @@ export interface EngineOptions {
   readonly onFailed: (error: unknown) => void;
 }
 
-export function openEngine(kind: EngineKind, { path, onFailed }: EngineOptions): Engine {
+/** Loads the engine, and opens what it has on disk. */
+export async function openEngine(kind: EngineKind, { path, onFailed }: EngineOptions): Promise<Engine> {
   if (kind === 'memory') {
     return { stateMachine: () => new KvStateMachine(), close: () => Promise.resolve() };
   }
+  const { LmdbEnvironment } = await import('./lmdb/environment.ts');
   const environment = new LmdbEnvironment({ path, onFailed });
   return {
     stateMachine: (group) => new KvStateMachine({ store: environment.store(group) }),

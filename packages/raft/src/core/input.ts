@@ -95,6 +95,8 @@ export interface TransferInput {
 export interface LinkResetInput {
   readonly kind: typeof InputKind.linkReset;
   readonly peer: NodeId;
+  /** Who is at the other end of one that was made anew. */
+  readonly life?: Life;
 }
 
 /**

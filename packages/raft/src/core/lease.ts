@@ -100,9 +100,19 @@ export function disclaim(leader: LeaderState, peer: NodeId, life: Life): boolean
   return leader.barriers.length < barriers.length;
 }
 
-function isFreedBy({ holder, incarnation }: Barrier, peer: NodeId, life: Life): boolean {
-  if (holder !== peer) return false;
-  return incarnation === life.incarnation || (incarnation >= life.deadSince && incarnation < life.incarnation);
+/** A later life of a holder is there, and proves earlier ones dead: they hold nothing, whatever term it knows of. */
+export function bury(leader: LeaderState, peer: NodeId, life: Life): boolean {
+  const { barriers } = leader;
+  leader.barriers = barriers.filter((barrier) => !isDeadBy(barrier, peer, life));
+  return leader.barriers.length < barriers.length;
+}
+
+function isFreedBy(barrier: Barrier, peer: NodeId, life: Life): boolean {
+  return (barrier.holder === peer && barrier.incarnation === life.incarnation) || isDeadBy(barrier, peer, life);
+}
+
+function isDeadBy({ holder, incarnation }: Barrier, peer: NodeId, life: Life): boolean {
+  return holder === peer && incarnation >= life.deadSince && incarnation < life.incarnation;
 }
 
 /** The last entry after the commit index that may have changed what is read; 0 when there is none. */

@@ -14,13 +14,14 @@ import {
   type Input,
   InputKind,
   type LeaseDoubtInput,
+  type LinkResetInput,
   type PersistedInput,
   type ProposeInput,
   type ReadInput,
   type ReconfigureInput,
 } from './input.ts';
 import { checkInvariants } from './invariants.ts';
-import { disclaim, doubtLease, leaseUntilMs, renewLease, tellLeaseLost, watchLease } from './lease.ts';
+import { bury, disclaim, doubtLease, leaseUntilMs, renewLease, tellLeaseLost, watchLease } from './lease.ts';
 import { entryOverheadBytes } from './log.ts';
 import { continueChange, hasOutlivedItsOffice, onReconfigure } from './membership.ts';
 import { type AppendReply, type Message, MessageKind, type Removed } from './message.ts';
@@ -74,7 +75,7 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
       if (raft.role === Role.leader) beginTransfer(raft, input.to, nowMs, output);
       break;
     case InputKind.linkReset:
-      if (raft.role === Role.leader) onLinkReset(raft, input.peer, nowMs, output);
+      if (raft.role === Role.leader) onLink(raft, input, nowMs, output);
       break;
     case InputKind.leaderGone:
       onLeaderGone(raft, input, nowMs, output);
@@ -329,6 +330,12 @@ function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number,
   // A barrier that fell lets go what a quorum has had for long.
   if (matched || fell) afterProgress(raft, nowMs, output);
   else afterRound(raft, nowMs, output);
+}
+
+/** With a link may come the proof that a life of the peer ended which may have held a lease. */
+function onLink(raft: RaftState, { peer, life }: LinkResetInput, nowMs: number, output: Output): void {
+  onLinkReset(raft, peer, nowMs, output);
+  if (life !== undefined && bury(leaderStateOf(raft), peer, life)) afterProgress(raft, nowMs, output);
 }
 
 function onLeaseDoubt(raft: RaftState, cause: LeaseDoubtInput['cause'], nowMs: number, output: Output): void {

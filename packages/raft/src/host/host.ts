@@ -188,7 +188,7 @@ export class Host {
         onBulkUp: (peer) => this.snapshots.onBulkUp(peer),
         onBulkDown: (peer) => this.snapshots.onBulkDown(peer),
         onBatchEnd: () => undefined,
-        onPeerUp: (peer, returned) => this.peerTable.onPeerUp(peer, returned),
+        onPeerUp: (peer, life, returned) => this.peerTable.onPeerUp(peer, life, returned),
         onPeerDown: (peer, why) => this.peerTable.onPeerDown(peer, why),
         onRefused: (peer, error) => this.peerTable.onPeerRefused(peer, error),
         onRejected: (remote, error) => this.narrator.rejected(remote, error),

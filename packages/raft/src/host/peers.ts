@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { InputKind } from '../core/input.ts';
-import { type GroupId, type NodeId, Role } from '../core/types.ts';
+import { type GroupId, type Life, type NodeId, Role } from '../core/types.ts';
 import type { PeerLoss } from '../transport/api.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { DataDirectory } from '../wal/data-directory.ts';
@@ -171,11 +171,11 @@ export class Peers {
   }
 
   /** `returned` says that it is a later life than the one that was connected before. */
-  onPeerUp(peer: NodeId, returned: boolean): void {
+  onPeerUp(peer: NodeId, life: Life, returned: boolean): void {
     this.refusals.delete(peer);
     this.parts.narrator.logger?.info({ peer }, 'peer connected');
     this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerConnected', peer } });
-    this.resetLink(peer);
+    this.resetLink(peer, life);
     if (returned) this.leaderGone(peer, false);
   }
 
@@ -196,10 +196,11 @@ export class Peers {
     }
   }
 
-  private resetLink(peer: NodeId): void {
+  private resetLink(peer: NodeId, life?: Life): void {
+    const kind = InputKind.linkReset;
     for (const group of this.parts.groups.values()) {
       if (group.raft.role !== Role.leader || group.halted !== null) continue;
-      group.push({ kind: InputKind.linkReset, peer });
+      group.push(life === undefined ? { kind, peer } : { kind, peer, life });
       this.parts.turn.schedule(group);
     }
   }

@@ -72,7 +72,7 @@ export interface TransportEvents {
   /** After the last frame of one received chunk: the host may start a turn. */
   onBatchEnd(): void;
   /** `returned`: it is a later life of the peer than the one that was up before, which therefore has ended. */
-  onPeerUp(peer: NodeId, returned: boolean): void;
+  onPeerUp(peer: NodeId, life: Life, returned: boolean): void;
   /**
    * A connection that was up is gone; and then, at most once until the next one, with `refused`: nobody listens at the
    * peer's address any more.

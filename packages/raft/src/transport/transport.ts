@@ -24,7 +24,7 @@ import type { Random } from '../ports/random.ts';
 import { lossCodes, type PeerLoss, type PeerStatus, type TransportEvents, type TransportOptions } from './api.ts';
 import { BulkLinks } from './bulk.ts';
 import { trafficCounters, type TransportCounters } from './counters.ts';
-import { judgeIdentity, sameBytes, sameIncarnation } from './identity.ts';
+import { judgeIdentity, lifeOf, sameBytes, sameIncarnation } from './identity.ts';
 import { resolveLimits, type TransportLimits } from './limits.ts';
 import { Link } from './link.ts';
 import { Peer, type PeerOwner } from './peer.ts';
@@ -240,7 +240,7 @@ export class Transport implements PeerOwner {
     this.halfOpen.delete(link);
     this.counters.connections += 1;
     const returned = peer.linkUp(link);
-    this.events.onPeerUp(peer.id, returned);
+    this.events.onPeerUp(peer.id, lifeOf(peer.identity), returned);
     return !link.closed;
   }
 

@@ -108,8 +108,36 @@ export const leaseControls: readonly Control[] = [
     edits: [
       edit(
         'core/lease.ts',
-        'return incarnation === life.incarnation || (incarnation >= life.deadSince && incarnation < life.incarnation);',
-        'return incarnation > 0 && life.incarnation > 0;',
+        'return (barrier.holder === peer && barrier.incarnation === life.incarnation) || isDeadBy(barrier, peer, life);',
+        'return barrier.holder === peer && life.incarnation > 0;',
+      ),
+    ],
+    seeds: 500,
+    caughtBy: /LeasePromise/,
+    ordeal: core,
+  },
+  {
+    name: 'handshake-taken-as-disclaim',
+    bug: 'Whoever shakes hands is taken to have let go of what that very life holds.',
+    edits: [
+      edit(
+        'core/lease.ts',
+        'leader.barriers = barriers.filter((barrier) => !isDeadBy(barrier, peer, life));',
+        'leader.barriers = barriers.filter((barrier) => !isFreedBy(barrier, peer, life));',
+      ),
+    ],
+    seeds: 500,
+    caughtBy: /LeasePromise/,
+    ordeal: core,
+  },
+  {
+    name: 'later-life-without-proof',
+    bug: 'A later life lets go of what earlier ones hold, though it cannot prove them dead.',
+    edits: [
+      edit(
+        'core/lease.ts',
+        'return holder === peer && incarnation >= life.deadSince && incarnation < life.incarnation;',
+        'return holder === peer && incarnation < life.incarnation;',
       ),
     ],
     seeds: 500,

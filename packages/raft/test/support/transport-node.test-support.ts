@@ -80,7 +80,7 @@ export class TransportNode {
       onBatchEnd: () => {
         this.batchEnds += 1;
       },
-      onPeerUp: (peer, returned) => this.log.push(returned ? `up again ${peer}` : `up ${peer}`),
+      onPeerUp: (peer, _life, returned) => this.log.push(returned ? `up again ${peer}` : `up ${peer}`),
       onPeerDown: (peer, why) => {
         this.losses.push(why);
         this.log.push(`down ${peer} ${why.code}`);

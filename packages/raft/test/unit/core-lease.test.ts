@@ -55,6 +55,26 @@ test('a barrier that falls with a rejected append lets go what a quorum has had 
   expect(node.raft.log.commit).toBe(1);
 });
 
+test('a later life that proves earlier ones dead frees a leader by its handshake alone, and never what it holds itself', () => {
+  const node = new Single({ voters: ['n1', 'n2', 'n3'], options: { leaseMs } });
+  node.nowMs = 100;
+  node.lead();
+  const leader = node.raft.leader as NonNullable<typeof node.raft.leader>;
+  leader.barriers = [3, 4].map((incarnation) => ({ term: 0, holder: n3, incarnation, untilMs: 2000 }));
+  node.ack('n2');
+  const shakeHands = (incarnation: number, deadSince: number): number => {
+    node.step({ kind: InputKind.linkReset, peer: n3, life: { incarnation, deadSince } });
+    return leader.barriers.length;
+  };
+  expect(shakeHands(4, 4), 'no proof').toBe(2);
+  expect(shakeHands(4, 2), 'that very life may hold its lease').toBe(1);
+  node.step({ kind: InputKind.linkReset, peer: n2, life: { incarnation: 9, deadSince: 1 } });
+  expect(leader.barriers).toHaveLength(1);
+  expect(node.raft.log.commit).toBe(0);
+  expect(shakeHands(5, 2)).toBe(0);
+  expect(node.raft.log.commit).toBe(1);
+});
+
 test('a promise by a clock that runs too fast is none, though others keep time', () => {
   const node = leading();
   const progress = node.raft.leader?.progress.get(n2);

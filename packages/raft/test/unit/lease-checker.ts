@@ -119,10 +119,13 @@ export class LeaseChecker {
       const { message, life } = input;
       if (life !== undefined && message.term >= raft.term) speakers.push({ id: message.from, life });
     }
+    const link = input.kind === InputKind.linkReset ? input : null;
     const nowMs = cluster.clock(node);
     for (const barrier of expected) {
       if (barrier.untilMs <= nowMs || raft.leader.barriers.includes(barrier)) continue;
-      const freed = speakers.some(({ id, life }) => id === barrier.holder && speaksFor(barrier.incarnation, life));
+      const freed =
+        speakers.some(({ id, life }) => id === barrier.holder && speaksFor(barrier.incarnation, life)) ||
+        (link?.peer === barrier.holder && link.life !== undefined && outlived(barrier.incarnation, link.life));
       assert(freed, 'LeasePromise: a barrier falls only to the life that it waits for');
     }
   }
@@ -136,7 +139,11 @@ function mayHold({ raft, up }: SimNode, asked: { readonly term: Term; readonly s
 }
 
 function speaksFor(incarnation: number, life: Life): boolean {
-  if (life.incarnation === incarnation) return true;
+  return life.incarnation === incarnation || outlived(incarnation, life);
+}
+
+/** Who only shakes hands may be of any term: what it holds itself it goes on holding. */
+function outlived(incarnation: number, life: Life): boolean {
   return life.incarnation > incarnation && life.deadSince <= incarnation;
 }
 

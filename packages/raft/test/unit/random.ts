@@ -284,9 +284,16 @@ class RandomRun {
         cluster.step(node, { kind: InputKind.transfer, to: prng.between(0, 1) === 0 ? null : this.someNode(false).id });
         break;
       default:
-        cluster.step(node, { kind: InputKind.linkReset, peer: this.someNode(false).id });
+        this.resetLink(node);
         if (prng.between(0, 3) === 0) cluster.step(node, { kind: InputKind.campaign });
     }
+  }
+
+  /** A link is made anew, or breaks when nobody is at its other end. */
+  private resetLink(node: SimNode): void {
+    const { id, raft, up } = this.someNode(false);
+    const kind = InputKind.linkReset;
+    this.cluster.step(node, up ? { kind, peer: id, life: raft.life } : { kind, peer: id });
   }
 
   /** Nodes are told that a process has ended, whether it has or not: no promise may hang on it. */
