@@ -26,7 +26,7 @@ test('the port answers while what serves it is still being loaded, and says noth
     const early = fetch(`http://127.0.0.1:${await slow.listen('127.0.0.1:0')}/early`);
     loaded();
     expect(await (await early).text()).toBe('6');
-    await expect(fetch(`http://127.0.0.1:${await broken.listen('127.0.0.1:0')}/`)).rejects.toThrow();
+    await expect(fetch(`http://127.0.0.1:${await broken.listen('127.0.0.1:0')}/`)).rejects.toThrow('fetch failed');
   } finally {
     await Promise.all([slow.close(), broken.close()]);
   }

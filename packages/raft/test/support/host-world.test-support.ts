@@ -113,6 +113,8 @@ export interface WorldOptions {
   readonly seed?: number;
   readonly groups?: readonly number[];
   readonly config?: Partial<HostConfig>;
+  /** Locks tell of which boot they are, so that a life proves the ones before it dead. Default: they do not. */
+  readonly provesDeath?: boolean;
   readonly machine?: (id: string, group: number) => StateMachine;
 }
 
@@ -164,21 +166,26 @@ export class HostWorld {
     };
   }
 
-  async start(machine: Machine, config: Partial<HostConfig> = {}): Promise<void> {
+  async start(
+    machine: Machine,
+    config: Partial<HostConfig> = {},
+    groups: readonly number[] = this.options.groups ?? [1],
+  ): Promise<void> {
     this.lives += 1;
     machine.clock = new LifeClock(this.clock);
     const { clock } = machine;
+    const proof = this.options.provesDeath === true ? { bootId: machine.id } : {};
     machine.current = await Host.openWith(
       { ...this.config(machine), ...config },
       {
         clock,
         random: seededRandom(this.seed * 1000 + this.lives),
         disk: new PacedDisk(machine.disk.boot(), machine, clock),
-        lock: { acquire: () => Promise.resolve({ release: () => Promise.resolve() }) },
+        lock: { acquire: () => Promise.resolve({ ...proof, release: () => Promise.resolve() }) },
         network: this.network.at(machine.id),
       },
     );
-    for (const group of this.options.groups ?? [1]) {
+    for (const group of groups) {
       const stateMachine = this.options.machine?.(machine.id, group) ?? new Ledger();
       if (stateMachine instanceof Ledger) machine.ledgers.set(group, stateMachine);
       await machine.current.createGroup({ group, stateMachine });

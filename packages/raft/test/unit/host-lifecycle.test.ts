@@ -136,6 +136,29 @@ test('after a handover writes are acknowledged by the successor at once, whateve
   await world.close();
 });
 
+for (const provesDeath of [true, false]) {
+  const outcome = provesDeath
+    ? 'frees its successor before it has taken up a group'
+    : 'without proof of death frees nobody';
+  test(`a killed leader that is back ${outcome}`, async () => {
+    const world = await HostWorld.elected({ config: { leaseMs: 2000 }, provesDeath });
+    await world.run(500);
+    const old = world.leading();
+    world.crash(old);
+    await world.until(() => world.leader() !== null && world.leading() !== old, 700);
+    const answers: string[] = [];
+    world.leading().host.submit(1, bytes('x'), {}, (error) => answers.push(error?.code ?? 'done'));
+    await world.run(300);
+    expect(answers, 'the old lease may still run').toEqual([]);
+    await world.start(old, {}, []);
+    await world.run(100);
+    expect(answers).toEqual(provesDeath ? ['done'] : []);
+    await world.until(() => answers.length > 0, 2000);
+    expect(answers).toEqual(['done']);
+    await world.close();
+  });
+}
+
 test('closing with a disk that hangs takes 5 s at most, says so, and keeps the directory locked', async () => {
   const world = await HostWorld.elected();
   const machine = world.leading();
