@@ -7,7 +7,8 @@ export interface LoadOptions {
   /** Commands a connection keeps on its way. */
   readonly pipeline: number;
   readonly seconds: number;
-  readonly command: 'SET' | 'GET';
+  /** PING reads nothing: what it takes is the price of a connection. */
+  readonly command: 'SET' | 'GET' | 'PING';
   readonly keys: number;
   readonly valueBytes: number;
 }
@@ -98,14 +99,21 @@ class LoadClient {
     const now = performance.now();
     for (let left = count; left > 0; left -= 1) {
       this.seed = (Math.imul(this.seed, 1_103_515_245) + 12_345) & 0x7fff_ffff;
-      const key = `key:${this.seed % this.options.keys}`;
-      text +=
-        this.options.command === 'SET'
-          ? `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${this.value.length}\r\n${this.value}\r\n`
-          : `*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n`;
+      text += this.request(`key:${this.seed % this.options.keys}`);
       this.sentMs.push(now);
     }
     this.socket.write(text);
+  }
+
+  private request(key: string): string {
+    switch (this.options.command) {
+      case 'SET':
+        return `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${this.value.length}\r\n${this.value}\r\n`;
+      case 'GET':
+        return `*2\r\n$3\r\nGET\r\n$${key.length}\r\n${key}\r\n`;
+      default:
+        return '*1\r\n$4\r\nPING\r\n';
+    }
   }
 
   private onData(chunk: Buffer): void {

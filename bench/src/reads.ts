@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { BenchCluster, type BenchNode } from './cluster.ts';
 import { flags } from './flags.ts';
 import { load, sleep } from './load.ts';
+import { printInside } from './reads-inside.ts';
 
-// GET at the leader, proved by its lease, beside the same proved by a round to a majority; and what each costs in
-// messages, disk waits and processor time, by the leader's own counters.
+// Reads proved by the leader's lease, beside the same proved by a round to a majority: made in its own process, and by
+// Redis clients; and what each costs in messages, disk waits and processor time, by the leader's own counters.
 
 const options = {
   seconds: { type: 'string', default: '4' },
@@ -18,8 +19,7 @@ const options = {
 } as const;
 
 const values = flags(options);
-const modes = ['lease', 'linearizable'] as const;
-type Mode = (typeof modes)[number];
+type Mode = 'lease' | 'linearizable';
 
 const counterNames = {
   frames: 'raft_transport_frames_sent_total',
@@ -76,7 +76,7 @@ async function measured<T>(node: BenchNode, act: () => Promise<T>): Promise<[res
   return [result, since(before, await countersOf(node))];
 }
 
-async function run(leader: BenchNode): Promise<Run> {
+async function run(leader: BenchNode, command: 'GET' | 'PING'): Promise<Run> {
   const seconds = Number(values.seconds);
   const connections = Number(values.connections);
   const [, idle] = await measured(leader, () => sleep(seconds * 1000));
@@ -86,7 +86,7 @@ async function run(leader: BenchNode): Promise<Run> {
       connections,
       pipeline: Number(values.pipeline),
       seconds,
-      command: 'GET',
+      command,
       keys: 1_000,
       valueBytes: 128,
     }),
@@ -94,7 +94,8 @@ async function run(leader: BenchNode): Promise<Run> {
   return { ...result, reads: result.commands, cost, idle };
 }
 
-async function measure(mode: Mode, parent: string, port: number): Promise<Run> {
+/** The reads, and beside them the same clients without any: what a connection costs. */
+async function measure(mode: Mode, parent: string, port: number): Promise<{ readonly get: Run; readonly ping: Run }> {
   const directory = join(parent, mode);
   mkdirSync(directory);
   const cluster = await BenchCluster.start(directory, {
@@ -106,15 +107,19 @@ async function measure(mode: Mode, parent: string, port: number): Promise<Run> {
     const leader = await leaderOf(cluster);
     const fill = { ports: [leader.respPort], connections: 16, pipeline: 1, keys: 1_000, valueBytes: 128 };
     await load({ ...fill, seconds: 1, command: 'SET' });
-    const runs: Run[] = [];
-    for (let at = 0; at < Number(values.runs); at += 1) runs.push(await run(leader));
-    return runs.toSorted((a, b) => a.perSecond - b.perSecond)[runs.length >> 1] as Run;
+    const runs = { get: [] as Run[], ping: [] as Run[] };
+    for (let at = 0; at < Number(values.runs); at += 1) {
+      runs.get.push(await run(leader, 'GET'));
+      runs.ping.push(await run(leader, 'PING'));
+    }
+    const median = (of: readonly Run[]): Run => of.toSorted((a, b) => a.perSecond - b.perSecond)[of.length >> 1] as Run;
+    return { get: median(runs.get), ping: median(runs.ping) };
   } finally {
     await cluster.stop();
   }
 }
 
-function line(mode: Mode, { perSecond, p50Ms, p99Ms, errors, reads, cost, idle }: Run): string {
+function line(title: string, { perSecond, p50Ms, p99Ms, errors, reads, cost, idle }: Run): string {
   const perRead = (count: number): string => (count / reads).toFixed(4);
   const cells = [
     Math.round(perSecond).toLocaleString('en-US'),
@@ -126,11 +131,14 @@ function line(mode: Mode, { perSecond, p50Ms, p99Ms, errors, reads, cost, idle }
     ((cost.cpuSeconds * 1e6) / reads).toFixed(1),
   ];
   const widths = [14, 9, 9, 9, 15, 18, 12];
-  return mode.padEnd(14) + cells.map((cell, at) => cell.padStart(widths[at] as number)).join('');
+  return title.padEnd(14) + cells.map((cell, at) => cell.padStart(widths[at] as number)).join('');
 }
 
 const directory = mkdtempSync(join(values.dir, 'nori-reads-'));
 try {
+  const port = Number(values.port);
+  const amount = { readers: Number(values.connections), seconds: Number(values.seconds), runs: Number(values.runs) };
+  await printInside(directory, { port: port + 100, ...amount });
   console.log(
     `GET at the leader of one shard, ${values.connections} connections, pipeline ${values.pipeline}, median of ${values.runs} runs of ${values.seconds} s`,
   );
@@ -138,16 +146,18 @@ try {
   console.log(
     'reads             per second   p50 ms   p99 ms   errors   frames a read   fdatasync a read   CPU us a read',
   );
-  const results = new Map<Mode, Run>();
-  for (const [at, mode] of modes.entries()) {
-    const result = await measure(mode, directory, Number(values.port) + at * 50);
-    results.set(mode, result);
-    console.log(line(mode, result));
-  }
-  const [lease, round] = modes.map((mode) => results.get(mode) as Run) as [Run, Run];
-  const perRead = ({ cost, reads }: Run): number => cost.cpuSeconds / reads;
+  const lease = await measure('lease', directory, port);
+  console.log(line('lease', lease.get));
+  const round = await measure('linearizable', directory, port + 50);
+  console.log(line('linearizable', round.get));
+  console.log(line('PING', lease.ping));
+  const perRead = ({ cost, reads }: Run): number => (cost.cpuSeconds * 1e6) / reads;
+  const times = lease.get.perSecond / round.get.perSecond;
+  const cpuTimes = perRead(round.get) / perRead(lease.get);
+  const connectionUs = perRead(lease.ping);
   console.log(
-    `\na lease read against a round: ${(lease.perSecond / round.perSecond).toFixed(1)} times the throughput, ${(perRead(round) / perRead(lease)).toFixed(1)} times less processor time of the leader`,
+    `\na lease read against a round: ${times.toFixed(1)} times the throughput, ${cpuTimes.toFixed(1)} times less processor time of the leader;` +
+      ` of its ${perRead(lease.get).toFixed(1)} us a PING, which reads nothing, takes ${connectionUs.toFixed(1)}`,
   );
 } finally {
   rmSync(directory, { recursive: true, force: true });

@@ -14,11 +14,12 @@ export type {
   HostStatus,
   MembersChange,
   MemberStatus,
+  ReadAnswer,
   ReadDone,
   ReadOptions,
   ReadProof,
 } from './host/api.ts';
-export type { Executed, ReadAnswer } from './host/client.ts';
+export type { Executed } from './host/client.ts';
 export type { Logger } from './host/options.ts';
 export { RaftHost, type RaftHostConfig } from './node/raft-host.ts';
 export { type RaftConfig, RaftNode, type ReplicatedLog } from './node/raft-node.ts';

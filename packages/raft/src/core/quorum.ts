@@ -36,10 +36,19 @@ export function quorumTimeMs(quorum: Quorum, timeOf: (id: NodeId) => number): nu
 
 function majorityTimeMs(voters: readonly NodeId[], timeOf: (id: NodeId) => number): number {
   if (voters.length === 0) return Number.POSITIVE_INFINITY;
-  // Not by difference: that of two infinities is no number.
-  const times = voters.map(timeOf).sort((a, b) => (a < b ? 1 : a > b ? -1 : 0));
-  return times[times.length >> 1] as number;
+  // Sorted as they come, latest first, in one array for all calls: every read by lease passes here.
+  let count = 0;
+  for (const id of voters) {
+    const time = timeOf(id);
+    let at = count;
+    for (; at > 0 && (sortedTimes[at - 1] as number) < time; at -= 1) sortedTimes[at] = sortedTimes[at - 1] as number;
+    sortedTimes[at] = time;
+    count += 1;
+  }
+  return sortedTimes[count >> 1] as number;
 }
+
+const sortedTimes: number[] = [];
 
 /** A half that was left out is empty. */
 function majorityIndex(voters: Iterable<NodeId> | null | undefined, matchOf: PerNode<Index>): Index {

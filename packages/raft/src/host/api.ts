@@ -24,6 +24,11 @@ export interface ReadProof {
   readonly ageMs?: number;
 }
 
+export interface ReadAnswer extends ReadProof {
+  /** What the state machine answered. */
+  readonly result: Uint8Array;
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignalLike;
   /** How long to wait for the outcome, in ms. Default: `commitTimeoutMs` of the host, 5000. */

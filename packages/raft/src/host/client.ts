@@ -1,7 +1,7 @@
 import { NoriError } from '../base/errors.ts';
 import type { GroupId, Index, MembershipChange } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { CallOptions, ReadOptions, ReadProof } from './api.ts';
+import type { CallOptions, ReadAnswer, ReadOptions, ReadProof } from './api.ts';
 import type { Calls } from './calls.ts';
 
 // The promise door. Below this file nothing awaits.
@@ -9,10 +9,6 @@ import type { Calls } from './calls.ts';
 export interface Executed {
   readonly index: Index;
   /** What the state machine answered. */
-  readonly result: Uint8Array;
-}
-
-export interface ReadAnswer extends ReadProof {
   readonly result: Uint8Array;
 }
 
@@ -41,6 +37,8 @@ export class Client {
   }
 
   read(group: GroupId, query: Uint8Array, options: ReadOptions = {}): Promise<ReadAnswer> {
+    const now = options.signal?.aborted === true ? null : this.calls.queryNow(group, query, options);
+    if (now !== null) return Promise.resolve(now);
     const owned = copyOf(query);
     return this.call(options, (left, settle) =>
       this.calls.query(group, owned, left, (error, proof, result) =>

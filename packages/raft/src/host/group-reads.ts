@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { type Input, InputKind } from '../core/input.ts';
-import { isInLimbo, leaseGrant, limboEntries } from '../core/lease.ts';
+import { isInLimbo, type LeaseGrant, leaseGrant, limboEntries } from '../core/lease.ts';
 import type { ReadReleased, Refused } from '../core/output.ts';
 import { quorumAckedMs } from '../core/replication.ts';
 import type { RaftState } from '../core/state.ts';
@@ -8,7 +8,7 @@ import { EntryKind, type GroupId, type Index, type Term } from '../core/types.ts
 import { Metric } from '../observe/metrics.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
-import type { ReadProof } from './api.ts';
+import type { ReadAnswer, ReadProof } from './api.ts';
 import { type Applier, toApplied } from './applier.ts';
 import { answer, type ProvenRead, type WaitingRead, WaitingReads } from './reads.ts';
 
@@ -65,15 +65,37 @@ export class GroupReads {
   }
 
   /**
-   * Answers at once, or as soon as the state has caught up, when the lease allows it. `nowMs` is read after the read
-   * arrived, and nothing happens between that and the answer.
+   * Answers at this very place in the program, without asking anybody: the lease allows it, and the state is up to date.
+   * Null when the read has to wait for something, or the state machine threw. `nowMs` is read after the read arrived.
    */
+  answerNow(query: Uint8Array, nowMs: number): ReadAnswer | null {
+    const grant = leaseGrant(this.raft, nowMs);
+    if (grant === null || grant.limbo || this.applier.busy) return null;
+    const { applied } = this.raft.log;
+    if (applied < grant.index) return null;
+    let result: Uint8Array;
+    try {
+      result = this.stateMachine.query(query);
+    } catch {
+      return null; // it is asked once more where its error can be told
+    }
+    this.meter?.count(Metric.readsByLease, this.group, 1);
+    return { via: 'lease', index: applied, term: grant.term, leaseRemainingMs: leaseLeft(this.raft, grant), result };
+  }
+
+  /** Answers as soon as the state has caught up, when the lease allows it; of entries in limbo the state machine judges. */
   byLease(read: WaitingRead, nowMs: number): boolean {
     const grant = leaseGrant(this.raft, nowMs);
     if (grant === null) return false;
     const { index, term, limbo } = grant;
-    const leaseRemainingMs = Math.min(grant.remainingMs, this.raft.options.leaseMs);
-    const proven: ProvenRead = { read, via: 'lease', index, term, limbo, leaseRemainingMs };
+    const proven: ProvenRead = {
+      read,
+      via: 'lease',
+      index,
+      term,
+      limbo,
+      leaseRemainingMs: leaseLeft(this.raft, grant),
+    };
     const behind = this.applier.busy || this.raft.log.applied < index;
     if (behind) this.waiting.addProven(proven);
     else this.serveOne(proven);
@@ -163,9 +185,9 @@ export class GroupReads {
     }
     const index = this.raft.log.applied;
     let proof: ReadProof = { via, index, term };
-    if (leaseRemainingMs !== undefined) proof = { ...proof, leaseRemainingMs };
-    if (via === 'stale') proof = { ...proof, ageMs: this.ageMs(nowMs ?? this.nowMs()) };
-    if (via !== 'stale') this.meter?.observe(Metric.readIndexMs, this.group, this.nowMs() - read.startMs);
+    if (leaseRemainingMs !== undefined) proof = { via, index, term, leaseRemainingMs };
+    else if (via === 'stale') proof = { via, index, term, ageMs: this.ageMs(nowMs ?? this.nowMs()) };
+    if (via === 'readIndex') this.meter?.observe(Metric.readIndexMs, this.group, this.nowMs() - read.startMs);
     this.meter?.count(readMetrics[via], this.group, 1);
     answer(read, () => (read.query === null ? nothing : this.stateMachine.query(read.query)), proof);
   }
@@ -194,6 +216,11 @@ export class GroupReads {
     const message = `group ${this.group} cannot tell yet whether what the read depends on was committed`;
     read.done(new NoriError('READ_IN_LIMBO', { message, retryAfterMs }), null, nothing);
   }
+}
+
+/** More than a lease is never left, though a leader alone could say so. */
+function leaseLeft({ options }: RaftState, { remainingMs }: LeaseGrant): number {
+  return Math.min(remainingMs, options.leaseMs);
 }
 
 const readMetrics = {

@@ -15,12 +15,13 @@ import type {
   HostStatus,
   MembersChange,
   MemberStatus,
+  ReadAnswer,
   ReadDone,
   ReadOptions,
   ReadProof,
 } from './api.ts';
 import { Calls } from './calls.ts';
-import { Client, type Executed, type ReadAnswer } from './client.ts';
+import { Client, type Executed } from './client.ts';
 import { explain } from './explain.ts';
 import type { Group } from './group.ts';
 import { Groups } from './groups.ts';

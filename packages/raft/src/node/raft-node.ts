@@ -2,12 +2,13 @@ import type {
   AppliedCommandSource,
   CallOptions,
   GroupStatus,
-  MembersChange,
   MemberStatus,
+  MembersChange,
+  ReadAnswer,
   ReadOptions,
   ReadProof,
 } from '../host/api.ts';
-import type { Executed, ReadAnswer } from '../host/client.ts';
+import type { Executed } from '../host/client.ts';
 import type { AppliedEntry, StateMachine } from '../ports/state-machine.ts';
 import { RaftHost, type RaftHostConfig } from './raft-host.ts';
 

@@ -47,7 +47,10 @@ export interface MetricFacts {
 export const metricFacts: Readonly<Record<Metric, MetricFacts>> = {
   raft_commit_ms: { kind: 'histogram', help: 'Milliseconds from a proposal to its commit, on the leader' },
   raft_apply_ms: { kind: 'histogram', help: 'Milliseconds a batch of entries takes in the state machine' },
-  read_index_ms: { kind: 'histogram', help: 'Milliseconds from a linearizable read to its answer, on the leader' },
+  read_index_ms: {
+    kind: 'histogram',
+    help: 'Milliseconds from a read that needs a round to its answer, on the leader',
+  },
   raft_reads_by_lease_total: { kind: 'counter', help: "Reads answered by the leader's lease, without a message" },
   raft_reads_by_read_index_total: {
     kind: 'counter',

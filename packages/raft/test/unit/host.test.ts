@@ -147,7 +147,7 @@ test('the metrics and events of the specification are there', async () => {
   const observer = { onEvent: (event: VizEvent): void => void events.push(event) };
   const world = await HostWorld.elected({ config: { meter, observer } });
   await world.settled(world.leading().host.execute(1, bytes('x')));
-  await world.settled(world.leading().host.read(1, bytes('')));
+  await world.settled(world.leading().host.read(1, bytes(''), { consistency: 'linearizable' }));
   const leader = world.leading();
   world.isolate(leader);
   await world.run(2500); // it stays in office as long as its lease
