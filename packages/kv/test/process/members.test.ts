@@ -48,6 +48,8 @@ test('a cluster grows from 1 to 5, has every node replaced and shrinks to 3 whil
   await recorder.stop();
 
   console.log('longest write gap per step, in ms', gaps, recorder.counts);
+  // The goal is 700 ms; a step that waited out a lease takes more than 2000 on the fastest machine.
+  expect(Object.entries(gaps).filter(([, gapMs]) => gapMs >= 1500)).toEqual([]);
   const report = recorder.judge();
   expect(report.verdict, `the windows:\n${windowsOf(report)}`).toBe('legal');
   expect(recorder.counts.ok).toBeGreaterThan(1_000);

@@ -15,6 +15,7 @@ const fact = (outcome: Outcome, retryable: boolean, remedy: string): CodeFacts =
 
 export type ErrorCode =
   | 'NOT_LEADER'
+  | 'NOT_MEMBER'
   | 'QUORUM_UNAVAILABLE'
   | 'COMMIT_TIMEOUT'
   | 'PROPOSAL_DROPPED'
@@ -62,6 +63,7 @@ export type ErrorCode =
 export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   // proposals and reads
   NOT_LEADER: fact('notApplied', true, 'send it to leaderHint, or ask again once a leader is known'),
+  NOT_MEMBER: fact('notApplied', false, 'ask a node that is in the group: this one was removed from it'),
   QUORUM_UNAVAILABLE: fact('notApplied', true, 'bring a majority of the voters back, then retry'),
   COMMIT_TIMEOUT: fact('unknown', false, 'read the state before sending the command again: it may still be applied'),
   PROPOSAL_DROPPED: fact('notApplied', true, 'retry: another leader overwrote the entry before it was committed'),

@@ -33,6 +33,8 @@ export interface PeerIdentity {
   readonly attributes: Readonly<Record<string, string>>;
   /** The lives from this counter on, before this one, are dead for certain. Absent: none is known to be. */
   readonly deadSince?: number;
+  /** It founds a cluster, and has not met every other founder yet. Absent: false. */
+  readonly founding?: boolean;
 }
 
 /** What a connection carries. */
@@ -80,8 +82,10 @@ export function writeHello(writer: ByteWriter, hello: Hello): void {
     writer.raw(diskId);
   }
   writer.u53(hello.identity.deadSince ?? hello.identity.incarnation.counter);
-  // The usual channel is not written.
-  if (hello.channel !== Channel.main) writer.u8(hello.channel);
+  // What is as usual at the end is not written.
+  const founding = hello.identity.founding === true;
+  if (founding || hello.channel !== Channel.main) writer.u8(hello.channel);
+  if (founding) writer.u8(1);
 }
 
 /**
@@ -108,15 +112,17 @@ export function readHello(body: Uint8Array): Hello {
   const { counter } = identity.incarnation;
   const deadSince = reader.u53();
   if (deadSince > counter) throw malformed('a hello takes a life to come for dead');
+  const channel = readChannel(reader);
+  const founding = reader.remaining > 0 && reader.u8() === 1;
   return {
     protocolMin: theirMin,
     protocolMax: theirMax,
     clusterId,
     nodeId,
     expectedId,
-    identity: { ...identity, deadSince },
+    identity: { ...identity, deadSince, ...(founding ? { founding } : {}) },
     vouched,
-    channel: readChannel(reader),
+    channel,
   };
 }
 

@@ -90,6 +90,11 @@ export function knowsRemoved(raft: RaftState, candidate: NodeId): boolean {
   return committed.incoming.length > 0 && !isMember(committed, candidate) && !isMember(raft.configuration, candidate);
 }
 
+/** Whether this node itself left for good, as far as it knows. */
+export function knowsItselfRemoved(raft: RaftState): boolean {
+  return raft.isRemoved || knowsRemoved(raft, raft.id);
+}
+
 /** Tells a node that it need not campaign any more. */
 export function tellRemoved(raft: RaftState, to: NodeId, output: Output): void {
   const configurationIndex = raft.committedConfigurationIndex;

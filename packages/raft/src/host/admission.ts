@@ -3,6 +3,13 @@ import type { NodeId } from '../core/types.ts';
 import type { PeerIdentity } from '../transport/identity.ts';
 import { type DataDirectory, judgePeer } from '../wal/data-directory.ts';
 
+/** Whom this host may speak with. */
+export interface Roll {
+  readonly isMember: (peer: NodeId) => boolean;
+  /** Some group of this host has it in its configuration. */
+  readonly isNamed: (peer: NodeId) => boolean;
+}
+
 /**
  * Decides who may be a peer. A node is what its disk is: a known name on another disk, or an older life of the same
  * disk, may have forgotten votes, so it is refused (docs/adr/0003). The first meeting is believed and written down
@@ -11,14 +18,14 @@ import { type DataDirectory, judgePeer } from '../wal/data-directory.ts';
 export class Admission {
   private readonly directory: DataDirectory;
   private readonly self: NodeId;
-  private readonly isMember: (peer: NodeId) => boolean;
+  private readonly roll: Roll;
   /** Disk ids that admitted peers vouch for, as hexadecimal, by node. */
   private readonly vouched = new Map<NodeId, string>();
 
-  constructor(directory: DataDirectory, self: NodeId, isMember: (peer: NodeId) => boolean) {
+  constructor(directory: DataDirectory, self: NodeId, roll: Roll) {
     this.directory = directory;
     this.self = self;
-    this.isMember = isMember;
+    this.roll = roll;
   }
 
   async admit(
@@ -26,19 +33,31 @@ export class Admission {
     identity: PeerIdentity,
     vouched: readonly (readonly [NodeId, Uint8Array])[],
   ): Promise<NoriError | null> {
-    if (!this.isMember(peer)) {
+    if (!this.roll.isMember(peer)) {
       return new NoriError('UNKNOWN_MEMBER', { message: `${peer} is not a member of this cluster` });
     }
-    const verdict = judgePeer(this.directory.peers.get(peer), identity);
+    const known = this.directory.peers.get(peer);
+    const verdict = judgePeer(known, identity);
     if (verdict === 'DISK_REPLACED') return replaced(peer, 'this node');
     if (verdict === 'STALE_INCARNATION') {
       return new NoriError('STALE_INCARNATION', { message: `${peer} was seen with a later life of its disk` });
+    }
+    if (known === undefined && identity.founding === true && this.isPastFounding(peer)) {
+      return replaced(peer, 'a founded cluster');
     }
     const remembered = this.vouched.get(peer);
     if (remembered !== undefined && remembered !== hex(identity.diskId)) return replaced(peer, 'another peer');
     for (const [node, diskId] of vouched) if (node !== this.self && node !== peer) this.remember(node, diskId);
     if (verdict === 'record') await this.directory.recordPeer(peer, identity);
     return null;
+  }
+
+  /**
+   * A cluster is founded once, by nodes that have all met. Who left it, comes back with an empty disk and goes about
+   * founding it again, is let in only when some group names it anew.
+   */
+  private isPastFounding(peer: NodeId): boolean {
+    return this.directory.founded && !this.roll.isNamed(peer);
   }
 
   /** The node left: whoever comes under its name next is met for the first time. */

@@ -122,7 +122,7 @@ export interface GroupStatus {
   readonly members: readonly MemberStatus[];
   /** The change of members under way, or null. */
   readonly change: ChangeStatus | null;
-  /** This node heard that it was removed from the group. */
+  /** This node was removed from the group, and knows it. */
   readonly removed: boolean;
   /** Why the group stopped on this node, or null. */
   readonly halted: string | null;

@@ -1,6 +1,7 @@
 import { NoriError } from '../base/errors.ts';
 import { decodeChange, encodeChange } from '../codec/change.ts';
 import { ForwardKind, type ForwardReply, type ForwardRequest } from '../codec/request.ts';
+import { knowsItselfRemoved } from '../core/membership.ts';
 import { type GroupId, type MembershipChange, type NodeId, Role } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -53,7 +54,8 @@ export class Calls {
    */
   submit(groupId: GroupId, command: Uint8Array, options: CallOptions, done: ExecuteDone): void {
     const group = this.parts.groups.get(groupId);
-    const refusal = this.refuses(groupId, group) ?? malformed(command, options) ?? this.tooLarge(command);
+    const refusal =
+      this.refuses(groupId, group) ?? this.hasLeft(group) ?? malformed(command, options) ?? this.tooLarge(command);
     if (refusal !== null || group === undefined) {
       done(refusal as NoriError, 0, nothing);
       return;
@@ -106,7 +108,7 @@ export class Calls {
   /** Changes who is in the group; null gives up the change under way. `done` is called exactly once. */
   change(groupId: GroupId, change: MembershipChange | null, options: CallOptions, done: ChangeDone): void {
     const group = this.parts.groups.get(groupId);
-    const refusal = this.refuses(groupId, group) ?? malformed(nothing, options);
+    const refusal = this.refuses(groupId, group) ?? this.hasLeft(group) ?? malformed(nothing, options);
     if (refusal !== null || group === undefined) {
       done(refusal as NoriError, 0);
       return;
@@ -149,6 +151,11 @@ export class Calls {
       group.reads.stale(read, startMs);
       return;
     }
+    const left = this.hasLeft(group);
+    if (left !== null) {
+      done(left, null, nothing);
+      return;
+    }
     const byRound = options.consistency === 'linearizable';
     const leader = this.elsewhere(group, options);
     if (leader !== null) this.readElsewhere(group, leader, { read, byRound, timeoutMs });
@@ -163,7 +170,8 @@ export class Calls {
 
   /**
    * A node that does not lead asks the leader for a read index and answers from its own state. Only a leader can judge
-   * what entries in limbo have to do with a query, so then it is handed the query itself.
+   * what entries in limbo have to do with a query, so then it is handed the query itself; and so it is by a node that
+   * was removed, whose own state stands still.
    */
   private readElsewhere(
     group: Group,
@@ -172,14 +180,21 @@ export class Calls {
   ): void {
     const { query, done } = read;
     const call = { peer: leader, group: group.id, timeoutMs };
+    const handOver = (leftMs: number): void => {
+      const kind = byRound ? ForwardKind.queryByRound : ForwardKind.query;
+      this.forward({ ...call, timeoutMs: leftMs, kind, payload: query ?? nothing }, (failure, at, inTerm, result) =>
+        done(failure, failure === null ? { via: 'readIndex', index: at, term: inTerm } : null, result),
+      );
+    };
+    if (knowsItselfRemoved(group.raft)) {
+      if (query === null) done(noMember(group.id), null, nothing);
+      else handOver(timeoutMs);
+      return;
+    }
     const indexKind = byRound ? ForwardKind.readIndexByRound : ForwardKind.readIndex;
     this.forward({ ...call, kind: indexKind, payload: nothing }, (error, index, term) => {
       if (error?.code === 'READ_IN_LIMBO' && query !== null) {
-        const kind = byRound ? ForwardKind.queryByRound : ForwardKind.query;
-        const leftMs = Math.max(1, read.deadlineMs - this.parts.clock.nowMs());
-        this.forward({ ...call, timeoutMs: leftMs, kind, payload: query }, (failure, at, inTerm, result) =>
-          done(failure, failure === null ? { via: 'readIndex', index: at, term: inTerm } : null, result),
-        );
+        handOver(Math.max(1, read.deadlineMs - this.parts.clock.nowMs()));
       } else if (error !== null) done(error, null, nothing);
       else if (group.halted !== null) done(readError(group.halted), null, nothing);
       else {
@@ -207,7 +222,12 @@ export class Calls {
     },
     done: Parameters<Forwarding['send']>[1],
   ): void {
-    this.forwarding.send({ ...call, nowMs: this.parts.clock.nowMs() }, done);
+    this.forwarding.send({ ...call, nowMs: this.parts.clock.nowMs() }, (error, ...answer) => {
+      // Who leads now is not told to those who left, so the old leader would be asked again and again.
+      const group = this.parts.groups.get(call.group);
+      const left = error?.code === 'NOT_LEADER' && group !== undefined && knowsItselfRemoved(group.raft);
+      done(left ? noMember(call.group) : error, ...answer);
+    });
     this.parts.turn.request();
   }
 
@@ -289,6 +309,14 @@ export class Calls {
     });
   }
 
+  /** A node that was removed hears of no leader any more: waiting for one would be in vain. */
+  private hasLeft(group: Group | undefined): NoriError | null {
+    if (group === undefined || group.raft.leader !== null || !knowsItselfRemoved(group.raft)) return null;
+    const { leaderId } = group.raft;
+    if (leaderId !== null && this.parts.transport.connected(leaderId)) return null;
+    return noMember(group.id);
+  }
+
   private tooLarge(command: Uint8Array): NoriError | null {
     const { commandBytesMax } = this.parts.options;
     if (command.length <= commandBytesMax) return null;
@@ -308,7 +336,11 @@ export class Calls {
   /** Ends the waits whose time is over. */
   expire(nowMs: number): void {
     this.forwarding.expire(nowMs, this.peerView);
-    for (const group of this.parts.groups.values()) if (group.pending > 0) group.expire(nowMs);
+    for (const group of this.parts.groups.values()) {
+      if (group.pending === 0) continue;
+      if (knowsItselfRemoved(group.raft)) group.reads.failBehind(noMember(group.id));
+      group.expire(nowMs);
+    }
   }
 
   failAll(error: NoriError): void {
@@ -317,6 +349,10 @@ export class Calls {
     for (const group of this.parts.groups.values()) group.failAll(error, notTaken);
     this.forwarding.failAll(error);
   }
+}
+
+function noMember(group: GroupId): NoriError {
+  return new NoriError('NOT_MEMBER', { message: `this node was removed from group ${group}` });
 }
 
 /** What the types forbid and JavaScript does not. Beyond this door it would break the group. */

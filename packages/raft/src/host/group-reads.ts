@@ -148,6 +148,11 @@ export class GroupReads {
     this.waiting.expire(nowMs);
   }
 
+  /** Nothing more will be applied here: what waits for that waits in vain. */
+  failBehind(error: NoriError): void {
+    this.waiting.failBehind(this.raft.log.applied, error);
+  }
+
   failAll(error: NoriError): void {
     this.asked = [];
     this.patient = [];

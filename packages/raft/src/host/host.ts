@@ -172,6 +172,7 @@ export class Host {
           deadSince: directory.deadSince,
         },
       },
+      founding: () => !directory.founded,
       listenAddress: options.listen,
       knownPeers: () => [...directory.peers].map(([id, peer]) => [id, peer.diskId] as const),
       events: {

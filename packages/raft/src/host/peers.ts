@@ -1,5 +1,7 @@
 import { NoriError } from '../base/errors.ts';
+import { isMember } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
+import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Life, type NodeId, Role } from '../core/types.ts';
 import type { PeerLoss } from '../transport/api.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -40,11 +42,13 @@ export class Peers {
   private readonly departed = new Set<NodeId>();
   /** With the newest address, for when this host is in doubt. */
   private readonly everKnown = new Map<NodeId, string>();
+  /** While the cluster is not founded: who has let this node in, in this life of it. */
+  private readonly letUsIn = new Set<NodeId>();
   /** Members no more, and heard until then: a leader that was removed has its office to hand over. */
   private readonly lingering = new Map<NodeId, number>();
   private sweptMs = 0;
   private inDoubt = false;
-  private leaderlessSinceMs: number = Number.POSITIVE_INFINITY;
+  private lostSinceMs: number = Number.POSITIVE_INFINITY;
   private sweepAtMs = 0;
   private readonly refusals: Map<NodeId, NoriError> = new Map();
 
@@ -54,7 +58,10 @@ export class Peers {
       this.members.set(id, address);
       this.everKnown.set(id, address);
     }
-    this.admission = new Admission(parts.directory, parts.options.id, (peer) => this.members.has(peer));
+    this.admission = new Admission(parts.directory, parts.options.id, {
+      isMember: (peer) => this.members.has(peer),
+      isNamed: (peer) => this.named.has(peer),
+    });
   }
 
   /**
@@ -97,7 +104,8 @@ export class Peers {
 
   /**
    * A node that missed changes may not know who leads it now, and would refuse its leader as a stranger. So when some
-   * group has had no leader for long, whoever was known once is let in again until there is one.
+   * group has not heard a leader for long, or is one this node was removed from and may be added to again, whoever was known
+   * once is let in again until that is over.
    */
   sweep(nowMs: number): void {
     this.sweptMs = nowMs;
@@ -106,10 +114,10 @@ export class Peers {
     if (gone) this.followMembers();
     if (nowMs < this.sweepAtMs) return;
     this.sweepAtMs = nowMs + doubtSweepMs;
-    let leaderless = false;
-    for (const { halted, raft } of this.parts.groups.values()) leaderless ||= halted === null && raft.leaderId === null;
-    if (!leaderless || this.leaderlessSinceMs === Number.POSITIVE_INFINITY) this.leaderlessSinceMs = nowMs;
-    const inDoubt = nowMs - this.leaderlessSinceMs >= 2 * this.parts.options.raft.electionTimeoutMsMax;
+    let lost = false;
+    for (const { halted, raft } of this.parts.groups.values()) lost ||= halted === null && isLost(raft, nowMs);
+    if (!lost || this.lostSinceMs === Number.POSITIVE_INFINITY) this.lostSinceMs = nowMs;
+    const inDoubt = nowMs - this.lostSinceMs >= 2 * this.parts.options.raft.electionTimeoutMsMax;
     if (inDoubt === this.inDoubt) return;
     this.inDoubt = inDoubt;
     this.followMembers();
@@ -135,10 +143,7 @@ export class Peers {
     let refusal: NoriError | null;
     try {
       refusal = (await this.admission.admit(peer, identity, vouched)) ?? this.parts.stopped();
-      if (refusal === null) {
-        this.dismissDisputed();
-        await this.foundWhenMet();
-      }
+      if (refusal === null) this.dismissDisputed();
     } catch (cause) {
       refusal = notWritten(cause);
       // A full volume passes: the peer comes again.
@@ -155,11 +160,16 @@ export class Peers {
     for (const { id } of options.members) if (this.admission.isDisputed(id)) transport.removePeer(id);
   }
 
-  /** A new cluster acts only once every founder has met every other: until then a wiped node could pass for a new one (docs/adr/0003). */
+  /**
+   * A new cluster acts only once every founder has met every other: until then a wiped node could pass for a new one
+   * (docs/adr/0003). Met is who has let this node in, too: a wiped one lets everybody in, and is let in by nobody.
+   */
   async foundWhenMet(): Promise<void> {
-    if (this.parts.directory.founded || !this.admission.hasMet(this.parts.options.members.map((member) => member.id)))
-      return;
-    await this.parts.directory.markFounded();
+    const { directory, options } = this.parts;
+    const founders = options.members.map((member) => member.id);
+    if (directory.founded || !this.admission.hasMet(founders)) return;
+    if (!founders.every((id) => id === options.id || this.letUsIn.has(id))) return;
+    await directory.markFounded();
     // Two peers met at once found a cluster once.
     if (!this.parts.turn.held) return;
     this.parts.narrator.logger?.info(
@@ -172,6 +182,10 @@ export class Peers {
 
   /** `returned` says that it is a later life than the one that was connected before. */
   onPeerUp(peer: NodeId, life: Life, returned: boolean): void {
+    if (!this.parts.directory.founded) {
+      this.letUsIn.add(peer);
+      this.foundWhenMet().catch((cause: unknown) => this.parts.fail(notWritten(cause)));
+    }
     this.refusals.delete(peer);
     this.parts.narrator.logger?.info({ peer }, 'peer connected');
     this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerConnected', peer } });
@@ -238,6 +252,13 @@ export class Peers {
       refusal: this.refusals.get(peer.id)?.message ?? null,
     }));
   }
+}
+
+/** What this node knows of who is in the group is out of date, or may be. A learner never asks who leads: it waits. */
+function isLost(raft: RaftState, nowMs: number): boolean {
+  if (raft.leader !== null) return false;
+  const silent = nowMs - raft.leaderHeardMs > raft.options.electionTimeoutMsMax;
+  return silent || raft.isRemoved || !isMember(raft.configuration, raft.id);
 }
 
 function notWritten(cause: unknown): NoriError {

@@ -77,13 +77,24 @@ export class WaitingReads {
       this.unproven.delete(id);
       read.done(readTimeout(), null, nothing);
     }
-    const late: WaitingRead[] = [];
+    this.failProven(({ read }) => read.deadlineMs <= nowMs, readTimeout);
+  }
+
+  failBehind(applied: Index, error: NoriError): void {
+    this.failProven(
+      ({ index }) => index > applied,
+      () => error,
+    );
+  }
+
+  private failProven(fails: (read: ProvenRead) => boolean, toError: () => NoriError): void {
+    const failed: WaitingRead[] = [];
     for (let left = this.proven.length; left > 0; left -= 1) {
       const head = this.proven.shift() as ProvenRead;
-      if (head.read.deadlineMs > nowMs) this.proven.push(head);
-      else late.push(head.read);
+      if (fails(head)) failed.push(head.read);
+      else this.proven.push(head);
     }
-    for (const read of late) read.done(readTimeout(), null, nothing);
+    for (const read of failed) read.done(toError(), null, nothing);
   }
 
   failAll(error: NoriError): void {

@@ -1,5 +1,6 @@
 import { isJoint, isMember } from '../core/configuration.ts';
 import { isInLimbo, leaseGrant, limboEntries } from '../core/lease.ts';
+import { knowsItselfRemoved } from '../core/membership.ts';
 import { ProgressState } from '../core/progress.ts';
 import type { RaftState } from '../core/state.ts';
 import { Role } from '../core/types.ts';
@@ -27,7 +28,7 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
     learners: configuration.learners,
     members: memberStatus(raft),
     change: changeStatus(raft),
-    removed: raft.isRemoved,
+    removed: knowsItselfRemoved(raft),
     halted: halted?.message ?? null,
     lease: halted === null ? leaseStatus(raft, nowMs) : null,
     peers: [...(raft.leader?.progress ?? [])].map(([id, progress]) => ({

@@ -38,6 +38,8 @@ export function shapeOf(seed: number): { readonly nodes: number; readonly groups
   return { nodes: pick(prng, [3, 3, 3, 3, 5, 5, 4, 2]), groups: pick(prng, [1, 1, 1, 2, 4]) };
 }
 
+export type MissingSights = (seen: ReadonlyMap<string, number>, seeds: number) => readonly string[];
+
 /** What one seed adds to a campaign; plain, so that it can be told from one process to another. */
 export interface SeedSummary {
   readonly seed: number;
@@ -55,11 +57,11 @@ export class Tally {
   private readonly failures: { readonly seed: number; readonly message: string }[] = [];
   private readonly sights = new Map<string, number>();
   private readonly total = { seeds: 0, simulatedMs: 0, events: 0, acknowledged: 0 };
-  private readonly sightsWanted: boolean;
+  private readonly missing: MissingSights;
 
-  /** Without faults many things do not happen: then `sightsWanted` is false. */
-  constructor(sightsWanted: boolean) {
-    this.sightsWanted = sightsWanted;
+  /** `missing` names what should have happened in so many seeds and did not. */
+  constructor(missing: MissingSights) {
+    this.missing = missing;
   }
 
   get seeds(): number {
@@ -79,19 +81,21 @@ export class Tally {
   result(): CampaignResult {
     const { total, sights, failures } = this;
     failures.sort((left, right) => left.seed - right.seed);
-    const missing = this.sightsWanted ? missingSights(sights, total.seeds) : [];
+    const missing = this.missing(sights, total.seeds);
     return { ...total, realMs: realNowMs() - this.startMs, failures, sights, missing };
   }
 }
 
 const ignore = (): void => undefined;
+/** Without faults many things do not happen, and need not. */
+export const noneMissing: MissingSights = () => [];
 
 /** Many seeds, one after another, and what was seen in all of them. */
 export async function campaign(options: CampaignOptions): Promise<CampaignResult> {
   const { firstSeed, seeds, minutes = Number.POSITIVE_INFINITY, twice = false, onResult = ignore } = options;
   const { optionsOf, sightsWanted = true, seedStep = 1, ...rest } = options;
   const startMs = realNowMs();
-  const tally = new Tally(sightsWanted);
+  const tally = new Tally(sightsWanted ? missingSights : noneMissing);
   while (tally.seeds < seeds && realNowMs() - startMs < minutes * 60_000) {
     const seed = firstSeed + tally.seeds * seedStep;
     const shaped = (): SimulationOptions => ({ ...shapeOf(seed), ...rest, ...optionsOf?.(seed), seed });

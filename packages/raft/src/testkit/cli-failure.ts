@@ -1,4 +1,3 @@
-import type { Checker } from './checker.ts';
 import { type CaseSurroundings, type SimulationCase, decodeCase } from './shrink/case.ts';
 import type { SimulationResult } from './simulation.ts';
 import { account, explain } from './story/failure.ts';
@@ -16,6 +15,7 @@ interface Io {
 export interface FailureFiles {
   readonly out: string;
   readonly workload: string | null;
+  readonly scenario: string | null;
   readonly shrink: boolean;
 }
 
@@ -24,16 +24,16 @@ export async function writeFailure(
   result: SimulationResult,
   failing: {
     readonly shape: { readonly nodes: number; readonly groups: number; readonly seconds: number };
-    /** Beside the standard ones, new for every run. */
-    readonly checkers: () => readonly Checker[];
+    /** New for every run. */
+    readonly surroundings: () => CaseSurroundings;
     readonly makeWorkload: () => Workload;
     readonly files: FailureFiles;
   },
   io: Io,
 ): Promise<void> {
-  const { shape, checkers, makeWorkload, files } = failing;
+  const { shape, makeWorkload, files } = failing;
   const workloadName = makeWorkload().name;
-  const surroundings = (): CaseSurroundings => ({ workload: makeWorkload(), checkers: checkers() });
+  const surroundings = (): CaseSurroundings => ({ ...failing.surroundings(), workload: makeWorkload() });
   const limits = files.shrink ? {} : { triesMax: 0 };
   const { shrunk, replay, story, trace } = await explain(
     result,
@@ -48,12 +48,19 @@ export async function writeFailure(
   io.print(`seed ${result.seed}: ${cutDown(shrunk)}`);
   io.print(`  the story: ${name}.story.txt, the trace: ${name}.trace.json`);
   const workload = files.workload === null ? '' : ` --workload ${files.workload}`;
-  io.print(`  replay it: npm run sim -- --replay ${name}.case.json${workload}`);
+  const scenario = files.scenario === null ? '' : ` --scenario ${files.scenario}`;
+  io.print(`  replay it: npm run sim -- --replay ${name}.case.json${workload}${scenario}`);
 }
 
 /** Runs a case again. Exit code 1 when it breaks a promise, 2 when it cannot be run. */
 export async function replayCase(
-  asked: { readonly path: string; readonly trace: string | null; readonly makeWorkload: () => Workload },
+  asked: {
+    readonly path: string;
+    readonly trace: string | null;
+    readonly makeWorkload: () => Workload;
+    /** What a scenario has around its cases. */
+    readonly surroundings: (seed: number) => CaseSurroundings;
+  },
   io: Io,
 ): Promise<number> {
   const workload = asked.makeWorkload();
@@ -68,7 +75,7 @@ export async function replayCase(
     io.print(`${asked.path} is a case of the workload ${one.workload}, not ${workload.name}: name it with --workload`);
     return 2;
   }
-  const { result, story, trace } = await account(one, { workload });
+  const { result, story, trace } = await account(one, { ...asked.surroundings(one.seed), workload });
   if (asked.trace !== null) io.writeFile(asked.trace, encodeTrace(trace));
   for (const line of story.trimEnd().split('\n')) io.print(line);
   io.print(`hash ${result.hash}`);

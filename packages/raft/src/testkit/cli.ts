@@ -1,11 +1,11 @@
-import { campaign, type CampaignResult, type SeedSummary, shapeOf, Tally } from './campaign.ts';
-import type { Checker } from './checker.ts';
+import { campaign, type CampaignResult, type MissingSights, type SeedSummary, shapeOf, Tally } from './campaign.ts';
 import { type FailureFiles, replayCase, writeFailure } from './cli-failure.ts';
 import { historyLines } from './history/history-lines.ts';
 import { registerWorkload } from './register-workload.ts';
 import { scenarios } from './scenarios.ts';
-import { waitingSights } from './sights.ts';
+import { missingSights, seedsForSights, waitingSights } from './sights.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
+import type { CaseSurroundings } from './shrink/case.ts';
 import { Recorder } from './story/recorder.ts';
 import { encodeTrace, traceOf } from './story/trace.ts';
 import type { Workload } from './workload.ts';
@@ -76,7 +76,9 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   }
   const makeWorkload = parsed.workload === null ? null : await io.loadWorkload(parsed.workload);
   if (parsed.replay !== null) {
-    return replayCase({ path: parsed.replay, trace: parsed.trace, makeWorkload: makeWorkload ?? registerWorkload }, io);
+    const { replay: path, trace } = parsed;
+    const surroundings = (seed: number): CaseSurroundings => surroundingsOf(parsed, seed);
+    return replayCase({ path, trace, makeWorkload: makeWorkload ?? registerWorkload, surroundings }, io);
   }
   if (parsed.worker !== null) return runAsWorker(parsed, makeWorkload, io);
   return parsed.seed === null ? runMany(parsed, makeWorkload, io) : runOne(parsed, parsed.seed, makeWorkload, io);
@@ -117,7 +119,7 @@ async function runOne(
 
 async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null, io: CliIo): Promise<number> {
   const startCpuMs = io.cpuMs();
-  const tally = new Tally(wantsSights(parsed));
+  const tally = new Tally(missingOf(parsed));
   const onResult = (summary: SeedSummary): void => {
     tally.add(summary);
     const { seed, message } = summary;
@@ -201,6 +203,13 @@ async function sayFailures(
   }
 }
 
+/** A scenario leaves most things out on purpose, and says itself what must have happened. */
+function missingOf(parsed: Arguments): MissingSights {
+  if (wantsSights(parsed)) return missingSights;
+  const { sights = [] } = (parsed.scenario === null ? undefined : scenarios[parsed.scenario]) ?? {};
+  return (seen, seeds) => (seeds < seedsForSights ? [] : sights.filter((sight) => !seen.has(sight)));
+}
+
 function wantsSights({ calm, scenario }: Arguments): boolean {
   return !calm && scenario === null;
 }
@@ -239,10 +248,15 @@ async function sayFailure(
   makeWorkload: (() => Workload) | null,
   io: CliIo,
 ): Promise<void> {
-  const files: FailureFiles = { out: parsed.out, workload: parsed.workload, shrink: parsed.shrink };
+  const files: FailureFiles = {
+    out: parsed.out,
+    workload: parsed.workload,
+    scenario: parsed.scenario,
+    shrink: parsed.shrink,
+  };
   const shape = { ...shapeOf(result.seed), ...shapeFrom(parsed, result.seed) };
-  const checkers = (): readonly Checker[] => shapeFrom(parsed, result.seed).checkers ?? [];
-  await writeFailure(result, { shape, checkers, makeWorkload: makeWorkload ?? registerWorkload, files }, io);
+  const surroundings = (): CaseSurroundings => surroundingsOf(parsed, result.seed);
+  await writeFailure(result, { shape, surroundings, makeWorkload: makeWorkload ?? registerWorkload, files }, io);
 }
 
 function workloadFrom(makeWorkload: (() => Workload) | null): { readonly workload?: Workload } {
@@ -259,6 +273,16 @@ function shapeFrom(parsed: Arguments, seed: number): Shape {
     ...(parsed.calm ? { faults: {}, clients: { count: 4, thinkMsMax: 800 } } : {}),
     ...(parsed.nodes === null ? {} : { nodes: parsed.nodes }),
     ...(parsed.groups === null ? {} : { groups: parsed.groups }),
+  };
+}
+
+function surroundingsOf(parsed: Arguments, seed: number): CaseSurroundings {
+  const { clients, checkers, host, fragile } = shapeFrom(parsed, seed);
+  return {
+    ...(clients === undefined ? {} : { clients }),
+    ...(checkers === undefined ? {} : { checkers }),
+    ...(host === undefined ? {} : { host }),
+    ...(fragile === undefined ? {} : { fragile }),
   };
 }
 

@@ -38,6 +38,8 @@ export class Machine {
   readonly clock: MachineClock;
   readonly disk: SimDisk;
   readonly prng: Prng;
+  /** Its disk may be spoiled for good. */
+  readonly fragile: boolean;
   process: Process | null = null;
   boots = 0;
   /** It runs nothing, and what comes in waits. */
@@ -66,12 +68,14 @@ export class Machine {
     readonly clock: MachineClock;
     readonly disk: SimDisk;
     readonly prng: Prng;
+    readonly fragile: boolean;
   }) {
     this.id = fields.id;
     this.place = fields.place;
     this.clock = fields.clock;
     this.disk = fields.disk;
     this.prng = fields.prng;
+    this.fragile = fields.fragile;
   }
 
   /** Runs, has all its groups, and does not stand still. */

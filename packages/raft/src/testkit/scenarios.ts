@@ -1,5 +1,6 @@
 import { Prng } from '../base/prng.ts';
 import { SteadyChecker } from './checkers/steady-checker.ts';
+import { churn, churnSights } from './churn-scenario.ts';
 import type { Fault, FaultKind } from './faults.ts';
 import { pick, spread } from './random.ts';
 import type { SimulationOptions } from './simulation.ts';
@@ -9,6 +10,8 @@ export interface Scenario {
   /** In a sentence: what is done, and what holds nevertheless. */
   readonly about: string;
   options(seed: number): SimulationOptions;
+  /** What a campaign of it must have seen, or it has failed. Default: nothing. */
+  readonly sights?: readonly string[];
 }
 
 /** Named schedules, for `npm run sim -- --scenario NAME`. */
@@ -30,38 +33,11 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     options: (seed) => steady('star', seed),
   },
   churn: {
-    about:
-      'groups of seven machines change to any members, again and again, through every fault that leaves disks whole',
+    about: 'groups change to any one to seven voters, again and again, through every fault, transfers and snapshots',
     options: churn,
+    sights: churnSights,
   },
 };
-
-/** Faults that leave every disk what it was: a group of one has nobody to forget for. */
-const churnFaults: readonly FaultKind[] = [
-  'crash',
-  'powerCut',
-  'powerCutAll',
-  'crashAtCompletion',
-  'orderlyRestart',
-  'pause',
-  'drift',
-  'isolate',
-  'split',
-  'oneWay',
-  'flap',
-  'messageLoss',
-  'messageChaos',
-  'slowDisk',
-  'transfer',
-];
-
-function churn(seed: number): SimulationOptions {
-  const prng = new Prng(seed ^ 0x6368_7572);
-  const faults: Partial<Record<FaultKind, number>> = { changeMembers: spread(prng, 10, 60) };
-  const intensity = pick(prng, [0.3, 1, 2]);
-  for (const kind of churnFaults) if (prng.fraction() < 0.5) faults[kind] = intensity * spread(prng, 1, 5);
-  return { seed, nodes: pick(prng, [3, 5, 7, 7]), groups: pick(prng, [1, 1, 2]), faults };
-}
 
 const stormSeconds = 30;
 

@@ -3,7 +3,7 @@ import { Tally } from './campaign.ts';
 import { runCli } from './cli.ts';
 import { faultKinds } from './faults.ts';
 import { RealWorldError, shutOutRealWorld } from './guards.ts';
-import { campaignSights, longCampaignSights, seedsForLongSights, seedsForSights } from './sights.ts';
+import { campaignSights, longCampaignSights, missingSights, seedsForLongSights, seedsForSights } from './sights.ts';
 import { simulate } from './simulation.ts';
 import { registerWorkload } from './register-workload.ts';
 
@@ -130,7 +130,7 @@ test('while a simulation runs, real time, timers and chance throw; afterwards th
 
 test('a campaign in which something never happened that should have is none', () => {
   const shown = (sights: readonly string[], seeds: number): readonly string[] => {
-    const tally = new Tally(true);
+    const tally = new Tally(missingSights);
     const counted = sights.map((sight) => [sight, 1] as const);
     for (let seed = 1; seed <= seeds; seed += 1) {
       tally.add({ seed, message: null, sights: counted, simulatedMs: 1, events: 1, acknowledged: 1 });

@@ -24,6 +24,8 @@ export interface SimulationOptions {
   readonly nodes?: number;
   /** Default 1. */
   readonly groups?: number;
+  /** Only the last so many machines may lose what their disks vouched for. Default: any, but a minority at a time. */
+  readonly fragile?: number;
   /** How long faults go on, in simulated seconds. Default 60. */
   readonly seconds?: number;
   readonly workload?: Workload;
@@ -162,7 +164,7 @@ async function recovers(world: World): Promise<void> {
   }
   world.clients.stop();
   await world.run(probeTimeoutMs + 1000);
-  const changed = await world.runUntil(() => world.groups.every((group) => isAtRest(world, group)), leftMs() + 2000);
+  const changed = await world.runUntil(() => world.groups.every((group) => comesToRest(world, group)), leftMs() + 2000);
   require(changed, 'no change of members is left halfway');
   const converged = await world.runUntil(() => world.groups.every((group) => agree(world, group)), leftMs() + 2000);
   require(converged, 'all replicas have applied the same, under one leader');
@@ -176,9 +178,15 @@ function membersOf(world: World, group: number, sound: readonly Machine[]): read
   return configuration === undefined ? sound : sound.filter(({ id }) => isMember(configuration, id as NodeId));
 }
 
-function isAtRest(world: World, group: number): boolean {
-  const configuration = world.leader(group)?.raft(group)?.configuration;
-  return configuration !== undefined && !isJoint(configuration) && configuration.planned === undefined;
+/** A change that waits for a machine which is gone for good waits until its operator gives it up. */
+function comesToRest(world: World, group: number): boolean {
+  const leader = world.leader(group);
+  const configuration = leader?.raft(group)?.configuration;
+  if (leader == null || configuration === undefined) return false;
+  const { planned } = configuration;
+  if (isJoint(configuration)) return false;
+  if (planned?.voters.some((id) => world.machineOf(id)?.sound === false)) world.giveUpChange(leader, group);
+  return planned === undefined;
 }
 
 function agree(world: World, group: number): boolean {

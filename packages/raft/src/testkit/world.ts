@@ -23,6 +23,8 @@ export interface WorldOptions {
   readonly nodes?: number;
   /** Default 1. */
   readonly groups?: number;
+  /** Only the last so many machines may lose what their disks vouched for. Default: any, but a minority at a time. */
+  readonly fragile?: number;
   readonly workload: Workload;
   readonly clients?: ClientOptions;
   readonly checkers?: readonly Checker[];
@@ -200,6 +202,10 @@ export class World implements WorldParts {
     this.hosting.changeMembers(machine, group, drawChange(this.machines, machine.raft(group), prng));
   }
 
+  giveUpChange(machine: Machine, group: GroupId): void {
+    this.hosting.changeMembers(machine, group, null);
+  }
+
   /** The machine runs nothing until `resume`; suspended, its monotonic clock stands still too. */
   pause(machine: Machine, options: { readonly suspended: boolean }): void {
     if (machine.paused) return;
@@ -311,12 +317,14 @@ export class World implements WorldParts {
 
   private machine(place: number, prng: Prng): Machine {
     const id = `n${place + 1}`;
+    const { nodes = 3 } = this.options;
     const clock = new MachineClock(this.timeline, {
       monotonicMs: spread(prng, 1000, 1e9),
       wallMs: wallEpochMs + Math.floor(spread(prng, -1e9, 1e9)),
     });
     const disk = new SimDisk(this.timeline, fork(prng), (what) => this.saw(what));
-    return new Machine({ id, place, clock, disk, prng });
+    const fragile = place >= nodes - (this.options.fragile ?? nodes);
+    return new Machine({ id, place, clock, disk, prng, fragile });
   }
 }
 

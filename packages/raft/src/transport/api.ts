@@ -17,6 +17,8 @@ export interface TransportOptions {
   readonly clock: Clock;
   readonly network: Network;
   readonly random: Random;
+  /** Whether this node founds a cluster and has not met all of it. Absent: it does not. */
+  readonly founding?: () => boolean;
   readonly self: { readonly nodeId: NodeId; readonly clusterId: Uint8Array; readonly identity: PeerIdentity };
   readonly listenAddress: string;
   readonly limits?: Partial<TransportLimits>;

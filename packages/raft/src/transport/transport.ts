@@ -389,7 +389,8 @@ export class Transport implements PeerOwner {
     known: Iterable<readonly [NodeId, Uint8Array]>,
     channel: Channel = Channel.main,
   ): Hello {
-    const { nodeId, clusterId, identity } = this.options.self;
+    const { nodeId, clusterId, identity: own } = this.options.self;
+    const identity = this.options.founding?.() === true ? { ...own, founding: true } : own;
     const vouched = [...known].slice(0, vouchedMax);
     return { protocolMin, protocolMax, clusterId, nodeId, expectedId, identity, vouched, channel };
   }

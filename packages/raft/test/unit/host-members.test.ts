@@ -118,3 +118,69 @@ test.each(misfits)('a change is refused with words: %s', async (_what, change, c
   }
   await world.close();
 });
+
+test('a node that was removed says so at once instead of waiting for a leader', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const gone = world.leading(1);
+  const by = world.machines.find((machine) => machine !== gone) as Machine;
+  await world.settled(by.host.removeMember(1, gone.id));
+  await world.until(() => gone.statusOf(1)?.removed === true && gone.statusOf(1)?.role === 'follower');
+  await world.until(() => gone.host.peers().every(({ connected }) => !connected));
+  const refused = { code: 'NOT_MEMBER', outcome: 'notApplied' };
+  expect(await world.failure(gone.host.execute(1, bytes('x')))).toMatchObject(refused);
+  expect(await world.failure(gone.host.read(1, bytes('')))).toMatchObject({ code: 'NOT_MEMBER' });
+  await world.settled(gone.host.read(1, bytes(''), { consistency: 'stale' }));
+  await world.close();
+});
+
+test('a node that was removed passes writes and reads on for as long as its leader hears it', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const leader = world.leading(1);
+  const gone = world.machines.find((machine) => machine !== leader) as Machine;
+  await world.settled(leader.host.removeMember(1, gone.id));
+  await world.until(() => gone.statusOf(1)?.removed === true);
+  await world.settled(gone.host.execute(1, bytes('x')));
+  // Its own state stands still, so waiting for it would be in vain.
+  const { index } = await world.settled(gone.host.read(1, bytes('')));
+  expect(index).toBeGreaterThan(gone.statusOf(1)?.applied ?? 0);
+  expect(await world.failure(gone.host.readIndex(1))).toMatchObject({ code: 'NOT_MEMBER' });
+  await world.close();
+});
+
+test('a node that was removed is found again when it is added again, whoever leads by then', async () => {
+  const world = await HostWorld.elected({ hosts: 4 });
+  const [n1, n2, n3, n4] = [at(world, 0), at(world, 1), at(world, 2), at(world, 3)];
+  await world.settled(n1.host.removeMember(1, 'n4'));
+  await world.until(() => n4.statusOf(1)?.removed === true);
+  // What it knows of the group is out of date: those who were in it when it left are gone.
+  await world.settled(n1.host.removeMember(1, 'n3'));
+  await world.settled(n1.host.removeMember(1, 'n2'));
+  await add(world, n1, n4);
+  await world.until(() => votersOf(n4).length === 2);
+  expect(votersOf(n4)).toEqual(['n1', 'n4']);
+  expect([n2, n3].map((machine) => machine.statusOf(1)?.removed)).toEqual([true, true]);
+  await world.settled(n4.host.execute(1, bytes('x')));
+  await world.close();
+});
+
+test('who was removed and founds anew on an empty disk is kept out, also where a leader is missing', async () => {
+  const world = await HostWorld.elected({ hosts: 4 });
+  const [n1, n2, n3, n4] = [at(world, 0), at(world, 1), at(world, 2), at(world, 3)];
+  await world.settled(n1.host.removeMember(1, 'n4'));
+  await world.until(() => [n1, n2, n3].every((machine) => votersOf(machine).length === 3));
+  world.crash(n4);
+  n4.disk = new MemoryDisk();
+  // Alone, n1 is in doubt and lets in again whom it knew once, with whatever disk.
+  world.crash(n2);
+  world.crash(n3);
+  await world.start(n4);
+  await world.until(
+    () =>
+      n4.host
+        .peers()
+        .find(({ id }) => id === 'n1')
+        ?.refusal?.includes('another disk') === true,
+  );
+  expect(n4.host.status().founded).toBe(false);
+  await world.close();
+});

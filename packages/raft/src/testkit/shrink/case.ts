@@ -21,7 +21,7 @@ export interface SimulationCase {
 /** What a case does not say: code, not data. */
 export type CaseSurroundings = Pick<
   SimulationOptions,
-  'workload' | 'clients' | 'checkers' | 'host' | 'witness' | 'traced'
+  'workload' | 'clients' | 'checkers' | 'host' | 'fragile' | 'witness' | 'traced'
 >;
 
 export function optionsOf(one: SimulationCase, surroundings: CaseSurroundings): SimulationOptions {
