@@ -3,6 +3,8 @@ import { SteadyChecker } from '../../src/testkit/checkers/steady-checker.ts';
 import type { Fault, FaultKind } from '../../src/testkit/faults.ts';
 import type { ScriptedCall } from '../../src/testkit/operation.ts';
 import { simulate } from '../../src/testkit/simulation.ts';
+import type { Workload } from '../../src/testkit/workload.ts';
+import kvWorkload from '../../../kv/src/simulation/kv-workload.ts';
 import { runSeed } from '../unit/random.ts';
 import { retell } from '../unit/script.ts';
 import type { Ordeal } from './control.ts';
@@ -54,17 +56,24 @@ function broken(seed: number, error: unknown): Finding {
 
 async function judged(
   seed: number,
-  { steady, schedule, bursts, core: _core, trace: _trace, ...options }: Ordeal,
+  { steady, schedule, bursts, workload, core: _core, trace: _trace, ...options }: Ordeal,
 ): Promise<Finding | null> {
   const { violation, atMs } = await simulate({
     ...shapeOf(seed),
     ...options,
+    ...(workload === 'kv' ? { workload: keyValues() } : {}),
     ...(schedule === undefined ? {} : { schedule: schedule.map((fault) => faultOf(seed, fault)) }),
     ...(bursts === undefined ? {} : { clients: { script: bursts.flatMap(callsOf), count: 0 } }),
     checkers: steady === undefined ? [] : [new SteadyChecker(steady)],
     seed,
   });
   return violation === null ? null : { seed, atMs, promise: violation.promise, message: violation.message };
+}
+
+/** Its types are those of the built library; what runs is the patched one. */
+function keyValues(): Workload {
+  const workload: unknown = kvWorkload();
+  return workload as Workload;
 }
 
 function faultOf(seed: number, { kind, atMs, forMs }: NonNullable<Ordeal['schedule']>[number]): Fault {

@@ -1,6 +1,9 @@
 import type { ClientOptions } from '../../src/testkit/clients.ts';
 
-/** One edit of a source file. The text must be there exactly once, so that a control never rots unnoticed. */
+/**
+ * One edit of a source file, named as seen from the sources of the library. The text must be there exactly once, so that
+ * a control never rots unnoticed.
+ */
 export interface Edit {
   readonly file: string;
   readonly replace: string;
@@ -13,6 +16,8 @@ export interface Ordeal {
   readonly core?: boolean | 'leases' | { readonly driftPpm: number };
   /** Tells this trace of test/traces instead of running seeds: it must not be told as before. */
   readonly trace?: string;
+  /** Default: registers, that have no `conflicts`. */
+  readonly workload?: 'kv';
   /** Default: drawn from the seed, as in any campaign. */
   readonly nodes?: number;
   readonly groups?: number;

@@ -7,6 +7,11 @@ import type { Edit } from './control.ts';
 
 const source = fileURLToPath(new URL('../../src/', import.meta.url));
 const entry = fileURLToPath(new URL('child.ts', import.meta.url));
+/** What nori-kv imports by the name of the library is the patched library. */
+const alias = [
+  { find: 'nori-raft/testkit/linearizability', replacement: join(source, 'testkit/linearizability/index.ts') },
+  { find: /^nori-raft$/, replacement: join(source, 'index.ts') },
+];
 
 /** The library with a few edits and the simulator around it, each in one file: the core itself has no flags for bugs. */
 export class PatchedBuilds {
@@ -61,6 +66,7 @@ async function bundled(texts: ReadonlyMap<string, string>): Promise<string> {
     configFile: false,
     logLevel: 'silent',
     plugins: [patch],
+    resolve: { alias },
     build: { ssr: entry, write: false, minify: false, target: 'node20', rolldownOptions: { treeshake: false } },
   });
   if (left.size > 0) throw new Error(`the simulator does not use ${[...left].join(', ')}`);

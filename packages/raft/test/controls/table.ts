@@ -2,6 +2,7 @@ import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
 import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
+import { limboControls } from './limbo-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
@@ -13,4 +14,5 @@ export const controls: readonly Control[] = [
   ...snapshotControls,
   ...hostControls,
   ...leaseControls,
+  ...limboControls,
 ];
