@@ -14,6 +14,7 @@ export type {
   HostStatus,
   MembersChange,
   MemberStatus,
+  QuarantineStatus,
   ReadAnswer,
   ReadDone,
   ReadOptions,

@@ -82,6 +82,12 @@ adminOptions(shard.command('list').description('every shard, its leader and memb
 );
 adminOptions(
   shard
+    .command('refill')
+    .description('have the node at --http give up its copy of a shard, and get it anew from the others')
+    .argument('<shard>'),
+).action(async (id: string, options: AdminOptions) => (await members()).runShardRefill(id, options));
+adminOptions(
+  shard
     .command('transfer')
     .description('have the leader of a shard hand over')
     .argument('<shard>')

@@ -102,6 +102,38 @@ export async function runShardList(options: AdminOptions): Promise<void> {
     members.join(' '),
   ]);
   process.stdout.write(table(['shard', 'slots', 'leader', 'term', 'members'], rows));
+  for (const line of await ailments(cluster)) process.stdout.write(`${styleText('yellow', line)}\n`);
+}
+
+/** Shards that are not whole on some node, as those nodes say themselves. */
+async function ailments(cluster: ClusterDocument): Promise<string[]> {
+  const views = await Promise.allSettled(
+    cluster.nodes.map(({ id, http }) =>
+      id === cluster.self || http === null ? Promise.resolve(id === cluster.self ? cluster : null) : fetchCluster(http),
+    ),
+  );
+  const lines: string[] = [];
+  for (const view of views) {
+    if (view.status !== 'fulfilled' || view.value === null) continue;
+    const { self, shards } = view.value;
+    for (const { id, halted, quarantine } of shards) {
+      if (quarantine !== null) {
+        const what = quarantine.stage === 'refilling' ? 'is being refilled' : 'is in quarantine';
+        lines.push(`shard ${id} ${what} on ${self}: ${quarantine.reason}`);
+      } else if (halted !== null) lines.push(`shard ${id} is halted on ${self}: ${halted}`);
+    }
+  }
+  return lines;
+}
+
+/** Has the node give up what it has of the shard and get it anew from the others. */
+export async function runShardRefill(shard: string, options: AdminOptions): Promise<void> {
+  const { ok, body } = await call(options, 'POST', `/v1/shards/${encodeURIComponent(shard)}/refill`);
+  const { message, remedy } = body as OrderAnswer;
+  if (!ok) throw new Error(`${message ?? 'it was refused'}${remedy === undefined ? '' : `; ${remedy}`}`);
+  process.stdout.write(
+    `shard ${shard} is in quarantine on that node and gets refilled; shard list says how far it is\n`,
+  );
 }
 
 /** Asks the leader of a shard to hand over. With balancing on, the shard goes back to where it belongs after a while. */

@@ -29,6 +29,8 @@ export interface ShardDocument {
   readonly role: string;
   readonly members: readonly string[];
   readonly halted: string | null;
+  /** Its log or snapshot was damaged on this node, and the others refill it; else null. */
+  readonly quarantine: { readonly stage: 'quarantined' | 'refilling'; readonly reason: string } | null;
   /** Only where this node leads: how long its reads need nobody, how long it commits nothing yet, and what is in limbo. */
   readonly lease: { readonly remainingMs: number; readonly barrierMs: number; readonly limboEntries: number } | null;
   readonly digest?: string;
@@ -53,6 +55,7 @@ export function clusterDocument(view: ClusterView, digestOf?: (shard: number) =>
       role: status.role,
       members,
       halted: status.halted,
+      quarantine: status.quarantine,
       lease: status.lease,
       ...(digestOf === undefined ? {} : { digest: digestOf(shard) }),
     })),

@@ -14,6 +14,7 @@ const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
 export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Context) => Response): void {
   app.use('/v1/members/*', (c, next) => guard(c, node, next));
   app.use('/v1/shards/:id/transfer', (c, next) => guard(c, node, next));
+  app.use('/v1/shards/:id/refill', (c, next) => guard(c, node, next));
 
   app.get('/v1/members', (c) => {
     const { router } = node;
@@ -47,10 +48,8 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
   app.post('/v1/shards/:id/transfer', async (c) => {
     const { router } = node;
     if (router === null) return starting(c);
-    const shard = Number(c.req.param('id'));
-    if (!Number.isInteger(shard) || shard < 0 || shard >= router.map.count) {
-      return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
-    }
+    const shard = shardOf(c.req.param('id'), router.map.count);
+    if (shard === null) return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
     const to = c.req.query('to') ?? null;
     const { members, leader } = router.host.groupStatus(router.map.groupOf(shard));
     if (to !== null && !members.some(({ id, role }) => id === to && role === 'voter')) {
@@ -71,6 +70,25 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
       throw error;
     }
   });
+
+  app.post('/v1/shards/:id/refill', async (c) => {
+    const { router } = node;
+    if (router === null) return starting(c);
+    const shard = shardOf(c.req.param('id'), router.map.count);
+    if (shard === null) return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
+    try {
+      await router.host.refillGroup(router.map.groupOf(shard));
+      return c.json({ shard, quarantine: router.host.groupStatus(router.map.groupOf(shard)).quarantine }, 202);
+    } catch (error) {
+      if (error instanceof NoriError) return failedResponse(c, error, false);
+      throw error;
+    }
+  });
+}
+
+function shardOf(text: string, count: number): number | null {
+  const shard = Number(text);
+  return Number.isInteger(shard) && shard >= 0 && shard < count ? shard : null;
 }
 
 async function guard(c: Context, node: HttpContext, next: () => Promise<void>): Promise<Response | void> {

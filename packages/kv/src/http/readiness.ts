@@ -13,6 +13,12 @@ export function notReadyReasons(node: HttpContext): string[] {
   if (state !== 'running') reasons.push(failure === null ? `the host is ${state}` : `the host failed: ${failure}`);
   if (diskFull) reasons.push('the disk is full: writes are refused');
   for (const { shard, leader, status } of view.shards) {
+    if (status.quarantine !== null) {
+      const { stage, reason } = status.quarantine;
+      const what = stage === 'refilling' ? 'is being refilled' : 'is in quarantine';
+      reasons.push(`shard ${shard} ${what} on this node: ${reason}`);
+      continue;
+    }
     if (!status.members.some(({ id, role }) => id === view.self.id && role !== 'joining')) {
       reasons.push(`this node is no member of shard ${shard}`);
       continue;

@@ -30,5 +30,6 @@ export interface KvHost {
   status(): HostStatus;
   peers(): readonly HostPeerStatus[];
   transferLeadership(group: GroupId, to: string | null): Promise<void>;
+  refillGroup(group: GroupId): Promise<void>;
   changeMembers(group: GroupId, change: MembersChange, options?: CallOptions): Promise<number>;
 }

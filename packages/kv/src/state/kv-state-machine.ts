@@ -142,6 +142,13 @@ export class KvStateMachine implements StateMachine {
     this.#store = next;
   }
 
+  async reset(): Promise<void> {
+    const next = this.#store.successor();
+    await next.adopt(null);
+    this.#store.discard();
+    this.#store = next;
+  }
+
   durablePosition(): AppliedPosition | null {
     return this.#store.durablePosition;
   }

@@ -123,6 +123,10 @@ export class FakeHost implements KvHost {
     while (this.waiting.length > 0) this.release(0);
   }
 
+  refillGroup(): Promise<void> {
+    return Promise.resolve();
+  }
+
   groupStatus(group: number): GroupStatus {
     const leader = this.leaders.has(group) ? (this.leaders.get(group) as string | null) : this.id;
     const members = [this.id, ...this.nodes.keys()].sort() as NodeId[];
@@ -141,6 +145,7 @@ export class FakeHost implements KvHost {
       change: null,
       removed: false,
       halted: null,
+      quarantine: null,
       lease: null,
       peers: [...this.nodes.keys()].map((id) => ({ id: id as NodeId, matchIndex: this.applied, state: 'replicate' })),
     };

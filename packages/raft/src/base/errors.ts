@@ -56,6 +56,7 @@ export type ErrorCode =
   | 'GROUP_EXISTS'
   | 'GROUP_UNKNOWN'
   | 'GROUP_DESTROYED'
+  | 'GROUP_QUARANTINED'
   | 'CLOSED'
   | 'UNSUPPORTED';
 
@@ -131,6 +132,11 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   GROUP_EXISTS: fact('none', false, 'use the group that exists, or another id'),
   GROUP_UNKNOWN: fact('notApplied', false, 'create the group on this host first'),
   GROUP_DESTROYED: fact('unknown', false, 'the group was destroyed on this host'),
+  GROUP_QUARANTINED: fact(
+    'notApplied',
+    true,
+    'its log or snapshot is damaged on this node: ask another one; it is refilled by itself (docs/operations.md)',
+  ),
   CLOSED: fact('unknown', false, 'the node is closed; a command in flight may still be applied by the others'),
   UNSUPPORTED: fact('notApplied', false, 'this version cannot do that yet'),
 };

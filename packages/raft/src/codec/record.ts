@@ -20,8 +20,33 @@ export const RecordKind = {
   base: 5,
   segmentHead: 6,
   groupCheckpoint: 7,
+  quarantine: 8,
 } as const;
 export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
+
+/** Kind, group and length. */
+export const recordHeaderBytes = 9;
+
+/** How far a group is whose log or snapshot was damaged on this node. The numbers are the disk's. */
+export const QuarantineStage = {
+  /** What it acknowledged is lost, and the group may still count on it. */
+  lost: 1,
+  /** The same, and it has asked to vote no more, or is about to. */
+  asking: 2,
+  /** The group counts on it no more: it takes part as one that never voted, and learns. */
+  refilling: 3,
+} as const;
+export type QuarantineStage = (typeof QuarantineStage)[keyof typeof QuarantineStage];
+
+/** Why a group takes no part on this node, or not yet as it did. */
+export interface Quarantine {
+  readonly stage: QuarantineStage;
+  /** It voted before, and is to vote again. Known from `asking` on. */
+  readonly voter: boolean;
+  /** While it is refilled: by the configuration of this index it had no vote; only a later one may say otherwise. */
+  readonly since: Index;
+  readonly reason: string;
+}
 
 /** The entry a log was compacted through: everything up to it lives in a snapshot. */
 export interface Base {
@@ -37,6 +62,7 @@ export interface GroupCheckpoint {
   readonly last: Index;
   readonly base: Base;
   readonly hardState: HardState;
+  readonly quarantine: Quarantine | null;
 }
 
 export interface SegmentHead {
@@ -53,7 +79,8 @@ export type WalRecord =
   | { readonly kind: typeof RecordKind.groupDestroyed; readonly group: GroupId }
   | { readonly kind: typeof RecordKind.base; readonly group: GroupId; readonly base: Base; readonly reset: boolean }
   | { readonly kind: typeof RecordKind.segmentHead; readonly group: GroupId; readonly head: SegmentHead }
-  | { readonly kind: typeof RecordKind.groupCheckpoint; readonly group: GroupId; readonly checkpoint: GroupCheckpoint };
+  | { readonly kind: typeof RecordKind.groupCheckpoint; readonly group: GroupId; readonly checkpoint: GroupCheckpoint }
+  | { readonly kind: typeof RecordKind.quarantine; readonly group: GroupId; readonly quarantine: Quarantine | null };
 
 export const noBase: Base = { index: 0, term: 0, timeMs: 0 };
 export const noHardState: HardState = { term: 0, votedFor: null, promises: [] };
@@ -107,12 +134,24 @@ export function writeSegmentHeadRecord(writer: ByteWriter, head: SegmentHead): v
   endRecord(writer, lengthAt);
 }
 
+/** Null ends it. With the stage `lost` the log of the group is empty from here on. */
+export function writeQuarantineRecord(writer: ByteWriter, group: GroupId, quarantine: Quarantine | null): void {
+  const lengthAt = beginRecord(writer, RecordKind.quarantine, group);
+  writeQuarantine(writer, quarantine);
+  endRecord(writer, lengthAt);
+}
+
+const GroupStatus = { alive: 0, destroyed: 1, quarantined: 2 } as const;
+
 export function writeCheckpointRecord(writer: ByteWriter, group: GroupId, checkpoint: GroupCheckpoint): void {
   const lengthAt = beginRecord(writer, RecordKind.groupCheckpoint, group);
-  writer.u8(checkpoint.destroyed ? 1 : 0);
+  const { destroyed, quarantine } = checkpoint;
+  const alive = quarantine === null ? GroupStatus.alive : GroupStatus.quarantined;
+  writer.u8(destroyed ? GroupStatus.destroyed : alive);
   writer.u53(checkpoint.last);
   writeBase(writer, checkpoint.base);
   writeHardState(writer, checkpoint.hardState);
+  if (!destroyed && quarantine !== null) writeQuarantine(writer, quarantine);
   endRecord(writer, lengthAt);
 }
 
@@ -150,11 +189,17 @@ function readBody(reader: ByteReader, kind: number, group: GroupId): WalRecord {
       return { kind, group, head: { sizeBytes, previousEnd: reader.u53() } };
     }
     case RecordKind.groupCheckpoint: {
-      const destroyed = reader.flag();
+      const status = reader.u8();
+      if (status > GroupStatus.quarantined) throw malformed('a group is in a state that nobody knows');
       const last = reader.u53();
       const base = readBase(reader);
-      return { kind, group, checkpoint: { destroyed, last, base, hardState: readHardState(reader) } };
+      const hardState = readHardState(reader);
+      const destroyed = status === GroupStatus.destroyed;
+      const quarantine = status === GroupStatus.quarantined ? readQuarantine(reader) : null;
+      return { kind, group, checkpoint: { destroyed, last, base, hardState, quarantine } };
     }
+    case RecordKind.quarantine:
+      return { kind, group, quarantine: readQuarantine(reader) };
     default:
       throw malformed(`a record is of the unknown kind ${kind}`);
   }
@@ -180,6 +225,23 @@ function readBase(reader: ByteReader): Base {
   const index = reader.u53();
   const term = reader.u53();
   return { index, term, timeMs: reader.u53() };
+}
+
+function writeQuarantine(writer: ByteWriter, quarantine: Quarantine | null): void {
+  writer.u8(quarantine?.stage ?? 0);
+  writer.u8(quarantine?.voter === true ? 1 : 0);
+  writer.u53(quarantine?.since ?? 0);
+  writer.text(quarantine?.reason ?? '');
+}
+
+function readQuarantine(reader: ByteReader): Quarantine | null {
+  const stage = reader.u8();
+  const voter = reader.flag();
+  const since = reader.u53();
+  const reason = reader.text();
+  if (stage === 0) return null;
+  if (stage > QuarantineStage.refilling) throw malformed('a quarantine is in a stage that nobody knows');
+  return { stage: stage as QuarantineStage, voter, since, reason };
 }
 
 // Promises have been part of the format from its first day: a node must not forget one over an upgrade.

@@ -15,7 +15,13 @@ export const ForwardKind = {
   queryByRound: 4,
   readIndexByRound: 5,
   changeMembers: 6,
+  /** Does the group count on the asker? Answered with a Standing by a leader that has made sure that it still is one. */
+  standing: 7,
 } as const;
+
+/** What the asker is to a group by its committed configuration, in the one byte of the answer. */
+export const Standing = { absent: 0, learner: 1, voter: 2, joining: 3 } as const;
+export type Standing = (typeof Standing)[keyof typeof Standing];
 
 export interface ForwardRequest {
   /** Chosen by the asker, who finds the reply by it. */

@@ -15,6 +15,7 @@ export const InputKind = {
   reconfigure: 11,
   leaseDoubt: 12,
   diskStall: 13,
+  peerForgot: 14,
   snapshotTaken: 20,
   snapshotInstalled: 21,
   snapshotAbandoned: 22,
@@ -160,6 +161,15 @@ export interface DiskStallInput {
   readonly stalled: boolean;
 }
 
+/**
+ * A peer without a vote lost its log of the group: what it acknowledged counts no more, and it starts from nothing. It
+ * has acknowledged nothing since.
+ */
+export interface PeerForgotInput {
+  readonly kind: typeof InputKind.peerForgot;
+  readonly peer: NodeId;
+}
+
 /** Everything that can happen to a group. */
 export type Input =
   | MessageInput
@@ -177,4 +187,5 @@ export type Input =
   | SnapshotAbandonedInput
   | ReconfigureInput
   | LeaseDoubtInput
-  | DiskStallInput;
+  | DiskStallInput
+  | PeerForgotInput;

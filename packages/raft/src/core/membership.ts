@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { applyConfigurationChange, isJoint, isMember, isVoter, replicasOf } from './configuration.ts';
-import type { ReconfigureInput } from './input.ts';
+import type { PeerForgotInput, ReconfigureInput } from './input.ts';
 import { MessageKind } from './message.ts';
 import type { ChangeRefused, Output } from './output.ts';
 import { Progress } from './progress.ts';
@@ -81,6 +81,14 @@ export function followConfiguration(raft: RaftState, nextIndex: Index, nowMs: nu
   }
 }
 
+/** The peer has nothing of what it acknowledged. Only of one without a vote: a commit may rest on the word of a voter. */
+export function onPeerForgot(raft: RaftState, { peer }: PeerForgotInput, nowMs: number): void {
+  if (raft.leader === null || isVoter(raft.configuration, peer)) return;
+  const { progress, catchUps } = raft.leader;
+  catchUps.delete(peer);
+  if (progress.has(peer)) progress.set(peer, new Progress(raft.log.lastIndex, nowMs));
+}
+
 /**
  * Whether the candidate left the group for good, as far as this node knows: the committed configuration is without it,
  * and no newer one has it back.
@@ -99,6 +107,20 @@ export function knowsItselfRemoved(raft: RaftState): boolean {
 export function tellRemoved(raft: RaftState, to: NodeId, output: Output): void {
   const configurationIndex = raft.committedConfigurationIndex;
   send(raft, { kind: MessageKind.removed, from: raft.id, to, term: raft.term, configurationIndex }, output);
+}
+
+/**
+ * What a node is to the group for certain, by the configuration that is in effect here and committed in this leader's
+ * term; null when that cannot be said. The caller has made sure that this is the leader still.
+ */
+export function standingOf(raft: RaftState, peer: NodeId): 'absent' | 'learner' | 'joining' | 'voter' | null {
+  if (raft.leader === null || !isSettled(raft)) return null;
+  const { configuration } = raft;
+  if (isVoter(configuration, peer)) return 'voter';
+  // As long as its word of before counts for anything, it may yet become a voter by it.
+  if ((raft.leader.progress.get(peer)?.matchIndex ?? 0) > 0) return null;
+  if (!isMember(configuration, peer)) return 'absent';
+  return configuration.planned?.voters.includes(peer) === true ? 'joining' : 'learner';
 }
 
 /**

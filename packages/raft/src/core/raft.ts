@@ -23,7 +23,7 @@ import {
 import { checkInvariants } from './invariants.ts';
 import { bury, disclaim, doubtLease, leaseUntilMs, renewLease, tellLeaseLost, watchLease } from './lease.ts';
 import { entryOverheadBytes } from './log.ts';
-import { continueChange, hasOutlivedItsOffice, onReconfigure } from './membership.ts';
+import { continueChange, hasOutlivedItsOffice, onPeerForgot, onReconfigure } from './membership.ts';
 import { type AppendReply, type Message, MessageKind, type Removed } from './message.ts';
 import type { Output, RefusalCode } from './output.ts';
 import { beginRound, endPatience, onRead, refuseReads, releaseReads } from './reads.ts';
@@ -94,6 +94,9 @@ export function step(raft: RaftState, input: Input, nowMs: number, output: Outpu
       break;
     case InputKind.leaseDoubt:
       onLeaseDoubt(raft, input.cause, nowMs, output);
+      break;
+    case InputKind.peerForgot:
+      onPeerForgot(raft, input, nowMs);
       break;
     case InputKind.diskStall:
       onDiskStall(raft, input, nowMs, output);

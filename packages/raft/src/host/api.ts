@@ -126,10 +126,18 @@ export interface GroupStatus {
   readonly removed: boolean;
   /** Why the group stopped on this node, or null. */
   readonly halted: string | null;
+  /** Its log or snapshot was damaged on this node, and it is not yet what it was before; else null. */
+  readonly quarantine: QuarantineStatus | null;
   /** Leader only, else null: what its reads and commits rest on. */
   readonly lease: LeaseStatus | null;
   /** Leader only: the log each peer is known to have durably, and how it is being fed. */
   readonly peers: readonly { readonly id: NodeId; readonly matchIndex: Index; readonly state: string }[];
+}
+
+export interface QuarantineStatus {
+  /** `quarantined`: it takes no part, until the group counts on this node no more. `refilling`: it learns from the others. */
+  readonly stage: 'quarantined' | 'refilling';
+  readonly reason: string;
 }
 
 export interface LeaseStatus {

@@ -1,7 +1,8 @@
 import { NoriError } from '../base/errors.ts';
 import { decodeChange, encodeChange } from '../codec/change.ts';
-import { ForwardKind, type ForwardReply, type ForwardRequest } from '../codec/request.ts';
-import { knowsItselfRemoved } from '../core/membership.ts';
+import { ForwardKind, type ForwardReply, type ForwardRequest, Standing } from '../codec/request.ts';
+import { InputKind } from '../core/input.ts';
+import { knowsItselfRemoved, standingOf } from '../core/membership.ts';
 import { type GroupId, type MembershipChange, type NodeId, Role } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -212,7 +213,8 @@ export class Calls {
     return leaderId;
   }
 
-  private forward(
+  /** Passes a call of this host's own to a peer, whoever leads. */
+  forward(
     call: {
       readonly peer: NodeId;
       readonly group: GroupId;
@@ -268,6 +270,9 @@ export class Calls {
         this.startRead(group, null, { ...options, consistency }, done, true);
         return;
       }
+      case ForwardKind.standing:
+        this.onStandingRequest(peer, request, options, respond);
+        return;
       case ForwardKind.changeMembers:
         this.onChangeRequest(request, options, respond);
         return;
@@ -279,6 +284,32 @@ export class Calls {
           ),
         );
     }
+  }
+
+  /**
+   * A peer lost its log of the group, and asks what it is to it. The answer is given by a leader that has made sure of
+   * its office after it was asked, and has forgotten what the peer acknowledged: so it holds from then on.
+   */
+  private onStandingRequest(
+    peer: NodeId,
+    request: ForwardRequest,
+    options: CallOptions,
+    respond: (reply: ForwardReply) => void,
+  ): void {
+    const { id, group: groupId } = request;
+    const group = this.parts.groups.get(groupId);
+    if (group?.halted === null) group.push({ kind: InputKind.peerForgot, peer });
+    this.startRead(groupId, null, { ...options, consistency: 'linearizable' }, (error) => {
+      const raft = group?.raft;
+      const standing = error === null && raft !== undefined ? standingOf(raft, peer) : null;
+      if (raft === undefined || standing === null) {
+        const message = `group ${groupId} is changing its members, or its leader`;
+        respond(failureReply(id, error ?? new NoriError('CHANGE_IN_PROGRESS', { message })));
+        return;
+      }
+      const { term, configurationIndex: index } = raft;
+      respond({ id, code: '', leaderHint: '', index, term, payload: Uint8Array.of(Standing[standing]) });
+    });
   }
 
   private onChangeRequest(request: ForwardRequest, options: CallOptions, respond: (reply: ForwardReply) => void): void {
@@ -300,6 +331,7 @@ export class Calls {
     if (stopped !== null) return stopped;
     if (group === undefined)
       return new NoriError('GROUP_UNKNOWN', { message: `group ${groupId} is not open on this node` });
+    if (group.halted?.code === 'GROUP_QUARANTINED') return group.halted;
     if (group.halted !== null)
       return new NoriError('APPLY_FAILED', { message: group.halted.message, outcome: 'notApplied' });
     if (group.pending < this.parts.options.pendingMax && this.forwarding.size < this.parts.options.pendingMax)

@@ -1,5 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
+import type { Quarantine } from '../codec/record.ts';
 import { type Input, InputKind, type LeaseDoubtInput, type Proposal } from '../core/input.ts';
 import { MessageKind } from '../core/message.ts';
 import { type Accepted, Output, type Refused } from '../core/output.ts';
@@ -46,6 +47,8 @@ export class Group {
   readonly transfers: Set<(succeeded: boolean) => void> = new Set();
   /** Why the group stopped on this host, or null. */
   halted: NoriError | null = null;
+  /** Its log or snapshot was damaged on this host, and it is not yet what it was before. */
+  quarantine: Quarantine | null = null;
   /** Bytes of entries applied since the last snapshot, what was applied at start included. */
   bytesSinceSnapshot = 0;
   private readonly limits: GroupLimits;

@@ -1,15 +1,18 @@
+import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
 import { foundingConfiguration } from '../core/configuration.ts';
-import { noBase, noHardState } from '../codec/record.ts';
+import { noBase, noHardState, type Quarantine, QuarantineStage } from '../codec/record.ts';
 import { RaftState } from '../core/state.ts';
 import {
   type Configuration,
   EntryKind,
   entry,
   type GroupId,
+  type Index,
   type Life,
   type Member,
+  type NodeId,
   type Term,
 } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -18,6 +21,7 @@ import type { StateMachine } from '../ports/state-machine.ts';
 import type { RecoveredGroup, Wal } from '../wal/wal.ts';
 import type { CreateGroup } from './api.ts';
 import { Group } from './group.ts';
+import type { Narrator } from './narrator.ts';
 import { type HostOptions, membersOf } from './options.ts';
 import { resumeIndex } from './resume.ts';
 import type { StartOfGroup } from './snapshot-recovery.ts';
@@ -37,6 +41,11 @@ export interface GroupsParts {
   /** What the log held at start; kept up to date with what is founded and destroyed since. */
   readonly recovered: Map<GroupId, RecoveredGroup>;
   snapshots(): Snapshots;
+  /** Whether damage to a group is met with quarantine; else the group is refused. */
+  readonly quarantine: boolean;
+  readonly narrator: Narrator;
+  /** The group is in quarantine, in whatever stage: see to it that it gets whole again. */
+  onQuarantine(group: Group): void;
   /** @throws NoriError CLOSED or DISK_FAILED. */
   assertRunning(): void;
 }
@@ -78,12 +87,115 @@ export class Groups {
         outcome: 'notApplied',
       });
     }
-    const start = await this.startOf(create, onDisk);
+    if (onDisk?.quarantine != null && onDisk.quarantine.stage !== QuarantineStage.refilling) {
+      this.openQuarantined(onDisk, stateMachine, onDisk.quarantine);
+      return;
+    }
+    let start: StartOfGroup;
+    try {
+      start = await this.startOf(create, onDisk);
+    } catch (error) {
+      if (onDisk === undefined || !this.isRefillable(error)) throw error;
+      await this.quarantineDamaged(onDisk, stateMachine, error);
+      return;
+    }
     const group = this.makeGroup(start, stateMachine);
     // From here on the group has the entries; what is kept is that its id is taken.
     recovered.set(id, { ...start, entries: [] });
     this.open.set(id, group);
     turn.add(group);
+    if (group.quarantine !== null) this.parts.onQuarantine(group);
+  }
+
+  /**
+   * Gives up what this node has of the group, and has it filled again by the others: it votes no more until it has
+   * caught up.
+   */
+  async refill(id: GroupId, reason: string): Promise<void> {
+    const group = this.known(id);
+    if (group.quarantine !== null && group.quarantine.stage !== QuarantineStage.refilling) return;
+    this.parts.turn.silence(group, quarantined(id, reason));
+    group.failAll(quarantined(id, reason, 'unknown'), quarantined(id, reason));
+    const voter = group.quarantine?.voter ?? false;
+    await this.setQuarantine(group, { stage: QuarantineStage.lost, voter, since: 0, reason });
+    this.enterQuarantine(group, reason);
+  }
+
+  /** Durable when it resolves. */
+  async setQuarantine(group: Group, quarantine: Quarantine | null): Promise<void> {
+    this.parts.wal.setQuarantine(group.id, quarantine);
+    await this.flushed();
+    group.quarantine = quarantine;
+  }
+
+  /**
+   * The group has been told that this node has no vote: it starts with nothing, in the term of the leader who said so.
+   * Nothing of an earlier term may be acknowledged any more, and of that term no other leader (docs/adr/0012-quarantine.md).
+   */
+  async beginAnew(
+    group: Group,
+    told: { readonly term: Term; readonly index: Index; readonly leader: NodeId; readonly voter: boolean },
+  ): Promise<Group> {
+    const { wal, turn, recovered } = this.parts;
+    const { id, stateMachine, quarantine } = group;
+    assert(quarantine !== null && group.halted !== null, 'only what is in quarantine begins anew');
+    if (stateMachine.reset === undefined && stateMachine.durablePosition !== undefined) {
+      const message = `the state machine of group ${id} keeps a state of its own and cannot reset it`;
+      throw new NoriError('UNSUPPORTED', { message, remedy: 'remove its store, or give it a reset method' });
+    }
+    await stateMachine.reset?.();
+    await this.parts.snapshots().destroy(id);
+    const { term, index: since, leader, voter } = told;
+    const hardState =
+      group.raft.term > term ? { ...noHardState, term: group.raft.term } : { ...noHardState, term, votedFor: leader };
+    const { reason } = quarantine;
+    const refilling = voter ? { stage: QuarantineStage.refilling, voter, since, reason } : null;
+    wal.setHardState(id, hardState);
+    wal.setQuarantine(id, refilling);
+    await this.flushed();
+    this.parts.assertRunning();
+    const start = { ...emptyGroup(id), hardState };
+    const fresh = this.makeGroup({ ...start, snapshot: null, applied: 0 }, stateMachine);
+    fresh.quarantine = refilling;
+    turn.remove(group);
+    recovered.set(id, start);
+    this.open.set(id, fresh);
+    turn.add(fresh);
+    return fresh;
+  }
+
+  /** Damage to what this node keeps of a group costs it the group, where there may be others who have it. */
+  private isRefillable(error: unknown): boolean {
+    if (!this.parts.quarantine || !(error instanceof NoriError)) return false;
+    return error.code === 'SNAPSHOT_DAMAGED' || error.code === 'STATE_FOREIGN';
+  }
+
+  private async quarantineDamaged(onDisk: RecoveredGroup, stateMachine: StateMachine, error: unknown): Promise<void> {
+    const reason = error instanceof Error ? error.message : String(error);
+    const voter = onDisk.quarantine?.voter ?? false;
+    const quarantine: Quarantine = { stage: QuarantineStage.lost, voter, since: 0, reason };
+    this.parts.wal.setQuarantine(onDisk.group, quarantine);
+    await this.flushed();
+    this.parts.assertRunning();
+    this.openQuarantined(onDisk, stateMachine, quarantine);
+  }
+
+  private openQuarantined({ group: id, hardState }: RecoveredGroup, stateMachine: StateMachine, why: Quarantine): void {
+    const start = { ...emptyGroup(id), hardState, quarantine: why };
+    const group = this.makeGroup({ ...start, snapshot: null, applied: 0 }, stateMachine);
+    group.halted = quarantined(id, why.reason);
+    this.parts.recovered.set(id, start);
+    this.open.set(id, group);
+    this.parts.turn.add(group);
+    this.enterQuarantine(group, why.reason);
+  }
+
+  private enterQuarantine(group: Group, reason: string): void {
+    const { narrator } = this.parts;
+    const { id } = group;
+    narrator.logger?.error({ group: id }, `group ${id} is in quarantine on this node: ${reason}`);
+    narrator.tell({ scope: 'Storage', event: { type: 'GroupQuarantined', group: id, message: reason } });
+    this.parts.onQuarantine(group);
   }
 
   /** Its id is taken while its state is read: until it is complete the group hears nothing. */
@@ -149,7 +261,7 @@ export class Groups {
   private async await(id: GroupId): Promise<RecoveredGroup> {
     this.parts.wal.createGroup(id);
     await this.taken(id);
-    return { group: id, hardState: noHardState, entries: [], base: noBase, destroyed: false, wholeFrom: 0 };
+    return emptyGroup(id);
   }
 
   private async found(id: GroupId, configuration: Configuration): Promise<RecoveredGroup> {
@@ -161,7 +273,7 @@ export class Groups {
     wal.setHardState(id, hardState);
     wal.append(id, [first]);
     await this.taken(id);
-    return { group: id, hardState, entries: [first], base: noBase, destroyed: false, wholeFrom: 0 };
+    return { ...emptyGroup(id), hardState, entries: [first] };
   }
 
   /** Resolves when what is staged of a new group is durable. */
@@ -189,7 +301,7 @@ export class Groups {
       applied: start.applied,
       ...(start.snapshot === null ? {} : { snapshot: start.snapshot }),
     });
-    return new Group({
+    const group = new Group({
       id: start.group,
       slot: turn.allocateSlot(),
       raft,
@@ -198,7 +310,26 @@ export class Groups {
       meter: options.meter,
       nowMs: () => clock.nowMs(),
     });
+    group.quarantine = start.quarantine;
+    return group;
   }
+}
+
+function emptyGroup(group: GroupId): RecoveredGroup {
+  return {
+    group,
+    hardState: noHardState,
+    entries: [],
+    base: noBase,
+    destroyed: false,
+    quarantine: null,
+    wholeFrom: 0,
+  };
+}
+
+function quarantined(group: GroupId, reason: string, outcome: 'notApplied' | 'unknown' = 'notApplied'): NoriError {
+  const message = `group ${group} is in quarantine on this node: ${reason}`;
+  return new NoriError('GROUP_QUARANTINED', { message, outcome });
 }
 
 /** What JavaScript lets through would only come to light with the first command. */

@@ -30,6 +30,7 @@ import { Narrator } from './narrator.ts';
 import { checkedChange, type HostConfig, type HostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
 import { Snapshots } from './snapshots.ts';
+import { asksTheForgetful, Refill } from './refill.ts';
 import { groupStatus, hostStatus, memberStatus } from './status.ts';
 import { inTime, openStorage, type Storage } from './storage.ts';
 import { Subscription } from './subscription.ts';
@@ -54,6 +55,7 @@ export class Host {
   private readonly client: Client;
   private readonly handover: Handover;
   private readonly peerTable: Peers;
+  private readonly refill: Refill;
   private address = '';
   private state: HostStatus['state'] = 'running';
   private failure: NoriError | null = null;
@@ -73,7 +75,7 @@ export class Host {
 
   /** Use `openWith`. */
   protected constructor(storage: Storage, ports: Ports) {
-    const { options, directory, wal, recovered } = storage;
+    const { options, directory, wal, recovered, quarantine } = storage;
     this.options = options;
     this.ports = ports;
     this.directory = directory;
@@ -94,6 +96,7 @@ export class Host {
         this.calls.expire(nowMs);
         this.snapshots.sweep();
         this.peerTable.sweep(nowMs);
+        this.refill.sweep(nowMs);
       },
       onMembersChanged: () => this.peerTable.followMembers(),
     });
@@ -107,6 +110,9 @@ export class Host {
       turn,
       recovered,
       snapshots: () => this.snapshots,
+      quarantine,
+      narrator,
+      onQuarantine: (group) => this.refill.watch(group),
       assertRunning: () => this.assertRunning(),
     });
     const groups = this.groups.open;
@@ -148,6 +154,16 @@ export class Host {
       fail: (error) => this.fail(error),
       stopped: () => this.stopped(),
     });
+    const stopped = (): NoriError | null => this.stopped();
+    this.refill = new Refill({
+      id: options.id,
+      clock,
+      transport,
+      narrator,
+      groups: this.groups,
+      calls: this.calls,
+      stopped,
+    });
     wal.onFailed = (error) => this.fail(error);
     wal.onRoom = (full) => this.onRoom(full);
   }
@@ -181,6 +197,7 @@ export class Host {
           const group = this.groups.open.get(groupId);
           // A cluster that is not founded yet hears nothing: it could neither act on it nor keep it all.
           if (group === undefined || group.halted !== null || this.turn.held) return;
+          if (group.quarantine !== null && asksTheForgetful(group.quarantine, group.raft, message)) return;
           group.push({ kind: InputKind.message, message, life });
           this.turn.schedule(group);
         },
@@ -369,6 +386,23 @@ export class Host {
   async giveUpChange(group: GroupId, options?: CallOptions): Promise<Index> {
     this.groups.known(group);
     return await this.client.change(group, null, options);
+  }
+
+  /**
+   * Gives up what this node has of the group: it is silent until the group counts on it no more, then learns everything
+   * anew from the others, and votes again once it has caught up. What happens by itself when its log or snapshot is
+   * found damaged at a start; by hand it is for a group that halted. Resolves when that is durable; `groupStatus` says
+   * how far it is. A group that needs this node for a majority stands still until it is back.
+   *
+   * @throws NoriError GROUP_UNKNOWN, UNSUPPORTED (nobody else is in the group), DISK_FAILED, CLOSED.
+   */
+  async refillGroup(group: GroupId): Promise<void> {
+    this.assertRunning();
+    const { configuration } = this.groups.known(group).raft;
+    if (configuration.incoming.length === 1 && configuration.incoming[0] === this.id) {
+      throw new NoriError('UNSUPPORTED', { message: `nobody else has what is in group ${group}` });
+    }
+    await this.groups.refill(group, 'it was asked for');
   }
 
   /** Who is in the group, as far as this node knows. */

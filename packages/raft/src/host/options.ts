@@ -47,6 +47,12 @@ export interface HostConfig {
    * this node and those who are in the cluster now. Changes nothing once the directory has a group. Default false.
    */
   readonly join?: boolean;
+  /**
+   * What to do when the log or a snapshot turns out to be damaged at a start. `quarantine`: the groups it belongs to are
+   * refilled by the other nodes, all others go on; damage that cannot be pinned on groups is refused. `refuse`: all of it
+   * is. A node that knows no others always refuses. Default `quarantine`.
+   */
+  readonly onDamage?: 'quarantine' | 'refuse';
   /** Told to every peer, for example client-facing addresses. */
   readonly attributes?: Readonly<Record<string, string>>;
   /** Default 150. */
@@ -103,6 +109,7 @@ export interface HostOptions {
   readonly clusterId: Uint8Array;
   readonly bootstrap: boolean;
   readonly join: boolean;
+  readonly onDamage: 'quarantine' | 'refuse';
   readonly attributes: Readonly<Record<string, string>>;
   readonly raft: RaftOptions;
   readonly stallTimeoutMs: number;
@@ -132,6 +139,7 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
   clusterId: true,
   bootstrap: true,
   join: true,
+  onDamage: true,
   attributes: true,
   heartbeatMs: true,
   electionTimeoutMs: true,
@@ -176,6 +184,7 @@ export function hostOptions(config: HostConfig): HostOptions {
     clusterId: checkedClusterId(config.clusterId),
     bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? config.join ?? false),
     join: checkedBoolean('join', config.join ?? false),
+    onDamage: checkedOnDamage(config.onDamage ?? 'quarantine'),
     attributes: checkedAttributes(config.attributes ?? {}),
     raft: { ...defaultRaftOptions, ...checkedTimes(config) },
     stallTimeoutMs: positive('stallTimeoutMs', config.stallTimeoutMs ?? checkedTimes(config).electionTimeoutMsMax),
@@ -307,6 +316,11 @@ function checkedSegmentBytes(value: number): number {
   const checked = positive('segmentBytes', value);
   if (checked >= segmentBytesMin && checked % sectorBytes === 0) return checked;
   throw invalid('segmentBytes', `must be a multiple of ${sectorBytes} from ${segmentBytesMin} up, not ${checked}`);
+}
+
+function checkedOnDamage(value: unknown): 'quarantine' | 'refuse' {
+  if (value === 'quarantine' || value === 'refuse') return value;
+  throw invalid('onDamage', `must be quarantine or refuse, not ${String(value)}`);
 }
 
 function checkedBoolean(field: string, value: unknown): boolean {

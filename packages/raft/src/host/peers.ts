@@ -115,7 +115,9 @@ export class Peers {
     if (nowMs < this.sweepAtMs) return;
     this.sweepAtMs = nowMs + doubtSweepMs;
     let lost = false;
-    for (const { halted, raft } of this.parts.groups.values()) lost ||= halted === null && isLost(raft, nowMs);
+    for (const { halted, quarantine, raft } of this.parts.groups.values()) {
+      lost ||= halted === null ? isLost(raft, nowMs) : quarantine !== null;
+    }
     if (!lost || this.lostSinceMs === Number.POSITIVE_INFINITY) this.lostSinceMs = nowMs;
     const inDoubt = nowMs - this.lostSinceMs >= 2 * this.parts.options.raft.electionTimeoutMsMax;
     if (inDoubt === this.inDoubt) return;

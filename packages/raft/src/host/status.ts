@@ -8,7 +8,16 @@ import type { NodeId } from '../core/types.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import { hex } from './admission.ts';
-import type { ChangeStatus, GroupStatus, HostPeerStatus, HostStatus, LeaseStatus, MemberStatus } from './api.ts';
+import type {
+  ChangeStatus,
+  GroupStatus,
+  HostPeerStatus,
+  HostStatus,
+  LeaseStatus,
+  MemberStatus,
+  QuarantineStatus,
+} from './api.ts';
+import { QuarantineStage } from '../codec/record.ts';
 import type { Group } from './group.ts';
 
 export function groupStatus(group: Group, nowMs: number): GroupStatus {
@@ -30,6 +39,7 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
     change: changeStatus(raft),
     removed: knowsItselfRemoved(raft),
     halted: halted?.message ?? null,
+    quarantine: quarantineStatus(group),
     lease: halted === null ? leaseStatus(raft, nowMs) : null,
     peers: [...(raft.leader?.progress ?? [])].map(([id, progress]) => ({
       id,
@@ -37,6 +47,12 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
       state: progress.state === ProgressState.probe ? 'probe' : 'replicate',
     })),
   };
+}
+
+function quarantineStatus({ quarantine }: Group): QuarantineStatus | null {
+  if (quarantine === null) return null;
+  const { stage, reason } = quarantine;
+  return { stage: stage === QuarantineStage.refilling ? 'refilling' : 'quarantined', reason };
 }
 
 function leaseStatus(raft: RaftState, nowMs: number): LeaseStatus | null {

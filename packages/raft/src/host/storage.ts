@@ -2,7 +2,8 @@ import { NoriError } from '../base/errors.ts';
 import type { GroupId } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import { DataDirectory } from '../wal/data-directory.ts';
-import { type RecoveredGroup, Wal } from '../wal/wal.ts';
+import { openLog } from '../wal/mending.ts';
+import type { RecoveredGroup, Wal } from '../wal/wal.ts';
 import { type HostConfig, type HostOptions, hostOptions, type Ports } from './options.ts';
 
 /** How long a closing host waits for its disk. */
@@ -14,6 +15,8 @@ export interface Storage {
   readonly directory: DataDirectory;
   readonly wal: Wal;
   readonly recovered: Map<GroupId, RecoveredGroup>;
+  /** There may be others who have what is damaged here. */
+  readonly quarantine: boolean;
 }
 
 /** Everything a host needs from its disk, or nothing: what was opened is closed again when the rest fails. */
@@ -23,8 +26,12 @@ export async function openStorage(config: HostConfig, ports: Ports): Promise<Sto
   const { directory: path, id: nodeId, clusterId, bootstrap, segmentBytes } = options;
   const directory = await DataDirectory.open({ disk, lock, random, directory: path, nodeId, clusterId, bootstrap });
   try {
-    const { wal, groups } = await Wal.open({ disk, clock, random, directory: `${path}/wal`, segmentBytes });
-    return { options, directory, wal, recovered: groups };
+    const others = options.members.some(({ id }) => id !== nodeId) || directory.peers.size > 0;
+    const quarantine = options.onDamage === 'quarantine' && others;
+    const parts = { disk, clock, random, directory: `${path}/wal`, segmentBytes };
+    const { wal, groups, damage } = await openLog(parts, { quarantine });
+    for (const error of damage) options.logger?.error({ err: error }, error.message);
+    return { options, directory, wal, recovered: groups, quarantine };
   } catch (error) {
     await directory.close();
     throw error;

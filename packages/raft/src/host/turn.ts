@@ -297,12 +297,18 @@ export class Turn {
   halt(group: Group, cause: unknown): void {
     const why = cause instanceof Error ? cause.message : String(cause);
     const message = `group ${group.id} stopped on this node: ${why}`;
-    group.halted = new NoriError('APPLY_FAILED', { message, cause });
-    this.deadlines.set(group.slot, Number.POSITIVE_INFINITY);
-    this.narrator.roleOf(group.id, Role.follower, group.raft.term);
+    const error = new NoriError('APPLY_FAILED', { message, cause });
+    this.silence(group, error);
     this.narrator.logger?.error({ group: group.id, err: cause }, message);
     this.narrator.tell({ scope: 'Storage', event: { type: 'GroupHalted', group: group.id, message: why } });
-    group.failAll(group.halted, new NoriError('APPLY_FAILED', { message, outcome: 'notApplied', cause }));
+    group.failAll(error, new NoriError('APPLY_FAILED', { message, outcome: 'notApplied', cause }));
+  }
+
+  /** From here on the group hears nothing and says nothing on this node. */
+  silence(group: Group, error: NoriError): void {
+    group.halted = error;
+    this.deadlines.set(group.slot, Number.POSITIVE_INFINITY);
+    this.narrator.roleOf(group.id, Role.follower, group.raft.term);
   }
 
   private armTimer(): void {

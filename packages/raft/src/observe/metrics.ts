@@ -34,6 +34,8 @@ export const Metric = {
   snapshotsInstalled: 'raft_snapshots_installed_total',
   /** Counter: bytes of snapshots sent to other nodes. */
   snapshotSentBytes: 'raft_snapshot_sent_bytes_total',
+  /** Gauge: 0 sound, 1 in quarantine, 2 being refilled. */
+  quarantine: 'raft_quarantine',
   /** Gauge: the term. */
   term: 'raft_term',
 } as const;
@@ -84,6 +86,10 @@ export const metricFacts: Readonly<Record<Metric, MetricFacts>> = {
   raft_snapshots_installed_total: { kind: 'counter', help: 'Snapshots taken over from other nodes' },
   raft_snapshot_sent_bytes_total: { kind: 'counter', help: 'Bytes of snapshots sent to other nodes' },
   raft_role: { kind: 'gauge', help: 'Role of this node: 0 follower, 1 candidate, 2 leader' },
+  raft_quarantine: {
+    kind: 'gauge',
+    help: 'Damaged on this node: 0 no, 1 in quarantine, 2 being refilled by the others',
+  },
   raft_term: { kind: 'gauge', help: 'Term of the group on this node' },
 };
 

@@ -43,7 +43,13 @@ export type StorageEvent =
   | { readonly type: 'DiskFull' }
   | { readonly type: 'DiskRoom' }
   | { readonly type: 'DiskFailed'; readonly message: string }
-  | { readonly type: 'GroupHalted'; readonly group: GroupId; readonly message: string };
+  | { readonly type: 'GroupHalted'; readonly group: GroupId; readonly message: string }
+  /** Its log or snapshot is damaged here: it takes no part until the group counts on this node no more. */
+  | { readonly type: 'GroupQuarantined'; readonly group: GroupId; readonly message: string }
+  /** The group counts on this node no more: it begins anew, as one that only learns. */
+  | { readonly type: 'GroupRefilling'; readonly group: GroupId; readonly term: Term }
+  /** It is as good as it was before. */
+  | { readonly type: 'GroupRefilled'; readonly group: GroupId };
 
 export type VizEvent =
   | { readonly scope: 'Raft'; readonly event: RaftEvent }

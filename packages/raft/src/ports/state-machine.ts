@@ -52,6 +52,13 @@ export interface StateMachine {
    * and the log at each start.
    */
   durablePosition?(): AppliedPosition | null;
+  /**
+   * Forgets everything: from then on it is as if it had just been made, and of a state of its own on disk nothing is
+   * left that a start would find. Resolves when that is durable. Called when this node's log or snapshot of the group was
+   * damaged, so that the state cannot be gone on from; nothing is applied or asked meanwhile, and the other nodes give it
+   * anew. A state machine with `durablePosition` and without this method stays in quarantine.
+   */
+  reset?(): Promise<void>;
   /** Log time reached `timeMs` without a command: drop what expired. */
   advanceTime?(timeMs: number): void;
   /** The log time at which something next expires, or null. The leader then writes an entry that carries time. */

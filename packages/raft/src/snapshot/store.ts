@@ -125,7 +125,10 @@ export class SnapshotStore {
   destroy(): Promise<boolean> {
     return this.inTurn(async () => {
       this.stored = [];
-      for (const name of await this.disk.list(this.directory)) await this.disk.remove(`${this.directory}/${name}`);
+      const names = await this.disk.list(this.directory);
+      // It may never have had a directory.
+      if (names.length === 0) return true;
+      for (const name of names) await this.disk.remove(`${this.directory}/${name}`);
       await this.disk.syncDirectory(this.directory);
       return true;
     });

@@ -58,6 +58,8 @@ export interface Checker {
   ): void;
   /** A replica's state begins to be replaced by a snapshot. */
   onRestore?(world: SimWorld, machine: Machine, group: GroupId): void;
+  /** A replica whose log was damaged gave up all it knew of the group. */
+  onForgot?(world: SimWorld, machine: Machine, group: GroupId): void;
   onInvoke?(world: SimWorld, operation: ClientOperation): void;
   /** A write was acknowledged. */
   onAck?(world: SimWorld, operation: ClientOperation): void;

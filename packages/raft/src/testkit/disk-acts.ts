@@ -16,6 +16,7 @@ type DiskFault =
   | 'shortWrite'
   | 'diskFull'
   | 'bitFlip'
+  | 'rot'
   | 'zeroedSector'
   | 'misdirectedWrite'
   | 'staleSector'
@@ -54,6 +55,8 @@ export const diskActs: Readonly<Record<DiskFault, Act>> = {
     });
   },
   bitFlip: (world, prng) => spoil(world, prng, 'bit flipped', (machine) => machine.disk.flipBit(prng)),
+  rot: (world, prng) =>
+    spoil(world, prng, 'bit flipped where it counts', (machine) => machine.disk.flipBit(prng, isRead)),
   zeroedSector: (world, prng) => spoil(world, prng, 'sector zeroed', (machine) => machine.disk.zeroSector(prng)),
   misdirectedWrite: (world, prng) => lie(world, prng, 'astray'),
   staleSector: (world, prng) => lie(world, prng, 'stale'),
@@ -69,6 +72,11 @@ export const diskActs: Readonly<Record<DiskFault, Act>> = {
     }),
 };
 
+/** Every start reads it. */
+function isRead(path: string): boolean {
+  return /\/wal\/[0-9a-f]{16}\.wal$|\.snap$/.test(path);
+}
+
 /** Changes what is stored, and lets the machine start on it. */
 function spoil(
   world: World,
@@ -81,6 +89,7 @@ function spoil(
     const changed = machine === null ? null : change(machine);
     if (machine === null || changed === null) return;
     machine.harmed = true;
+    machine.harms += 1;
     world.saw(what);
     world.timeline.tell(machine.id, what, changed);
     world.crash(machine, { powered: chance(prng, 0.5), downMs: prng.between(10, 500) });
@@ -94,12 +103,15 @@ function lie(world: World, prng: Prng, kind: Lie): Undo {
   const { lies } = machine.disk;
   const harmedBefore = machine.harmed;
   machine.harmed = true;
+  machine.harms += 1;
   lies.wanted = kind;
   const powered = chance(prng, 0.5);
   return () => {
     lies.wanted = null;
-    if (lies.told === null) machine.harmed = harmedBefore || lies.stands;
-    else world.crash(machine, { powered, downMs: prng.between(10, 500) });
+    if (lies.told === null) {
+      machine.harmed = harmedBefore || lies.stands;
+      machine.harms -= 1;
+    } else world.crash(machine, { powered, downMs: prng.between(10, 500) });
   };
 }
 

@@ -128,8 +128,11 @@ export class SimDisk {
   }
 
   /** Flips one stored bit; null when there is nothing to flip. */
-  flipBit(prng: Prng): { readonly path: string; readonly bit: number } | null {
-    const paths = this.tree.paths.filter((path) => (this.tree.inode(path)?.durable.length ?? 0) > 0);
+  flipBit(
+    prng: Prng,
+    wanted: (path: string) => boolean = () => true,
+  ): { readonly path: string; readonly bit: number } | null {
+    const paths = this.tree.paths.filter((path) => wanted(path) && (this.tree.inode(path)?.durable.length ?? 0) > 0);
     if (paths.length === 0) return null;
     const path = pick(prng, paths);
     const inode = this.tree.inode(path) as Inode;

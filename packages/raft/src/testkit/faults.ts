@@ -47,6 +47,7 @@ export const faultKinds = [
   'zeroedSector',
   'snapshot',
   'changeMembers',
+  'rot',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
 
@@ -107,10 +108,11 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   zeroedSector: { rate: 0.7, forMsMax: 1000 },
   snapshot: { rate: 4, forMsMax: 1 },
   changeMembers: { rate: 20, forMsMax: 1 },
+  rot: { rate: 5, forMsMax: 1000 },
 };
 
 /** Happen in the scenarios made for them: with fewer voters, fewer disks may be spoiled than other faults reckon with. */
-const scenarioFaults: ReadonlySet<FaultKind> = new Set(['changeMembers']);
+const scenarioFaults: ReadonlySet<FaultKind> = new Set(['changeMembers', 'rot']);
 
 /** Every kind in half of all seeds, each with a rate around its usual one. */
 export function drawRates(prng: Prng): FaultRates {

@@ -3,7 +3,7 @@ import type { GroupId } from '../core/types.ts';
 import type { MembersChange } from '../host/api.ts';
 import { Host } from '../host/host.ts';
 import type { HostConfig, Ports } from '../host/options.ts';
-import type { VizEvent } from '../ports/meter.ts';
+import type { StorageEvent, VizEvent } from '../ports/meter.ts';
 import type { WorldParts } from './checker.ts';
 import { type Machine, Process } from './machine.ts';
 import type { SimNetwork } from './network.ts';
@@ -236,8 +236,33 @@ export class Hosting {
     if (seen.event.type === 'LeaderElected' && seen.event.node === machine.id) {
       this.parts.onElected(machine, seen.event.group);
     }
+    if (seen.scope === 'Storage') this.quarantine(machine, seen.event);
     if (seen.scope === 'Storage' && seen.event.type === 'GroupHalted') {
       world.fail(new Violation('NoGroupHalts', `${machine.id}: ${seen.event.message}`));
+    }
+  }
+
+  /** A replica gave up a damaged log, or is as good as before. */
+  private quarantine(machine: Machine, event: StorageEvent): void {
+    const { world } = this;
+    if (event.type === 'GroupQuarantined') {
+      if (!machine.harmed) {
+        world.fail(new Violation('NoFalseAlarm', `${machine.id} forgot though its disk was well: ${event.message}`));
+      }
+      world.timeline.promisesTouched = true;
+      for (const checker of world.checkers) world.check(() => checker.onForgot?.(world, machine, event.group));
+    }
+    if (event.type !== 'GroupRefilled') return;
+    const groups = machine.process?.host?.status().groups ?? [];
+    // Two blows may have hit two places, and only one was found yet.
+    if (
+      machine.harms === 1 &&
+      groups.length === world.groups.length &&
+      groups.every((group) => group.quarantine === null)
+    ) {
+      machine.harmed = false;
+      machine.harms = 0;
+      world.saw('damaged disk healed');
     }
   }
 

@@ -54,6 +54,8 @@ export class Machine {
   applyMsMax = 0;
   /** A bit of its disk was flipped, or all of it wiped: it may refuse to start, and no promise rests on its disk. */
   harmed = false;
+  /** How often, since it was last known to be whole. */
+  harms = 0;
   wiped = false;
   /** How far `skew` has moved its wall clock. */
   skewMs = 0;

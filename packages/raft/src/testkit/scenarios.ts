@@ -32,12 +32,40 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     about: 'one node that sees all, and nobody else sees another: it leads, terms stand still, writes are acknowledged',
     options: (seed) => steady('star', seed),
   },
+  rot: {
+    about:
+      'bits flip and sectors go blank under crashes: the groups they hit are refilled by the others and vote again',
+    options: rot,
+    sights: ['GroupQuarantined', 'GroupRefilling', 'GroupRefilled', 'damaged disk healed', 'damaged disk refused'],
+  },
   churn: {
     about: 'groups change to any one to seven voters, again and again, through every fault, transfers and snapshots',
     options: churn,
     sights: churnSights,
   },
 };
+
+/** One disk at a time rots, again and again, while nodes come and go and logs are short. */
+function rot(seed: number): SimulationOptions {
+  const prng = new Prng(seed ^ 0x0072_6f74);
+  const faults: Partial<Record<FaultKind, number>> = { rot: spread(prng, 5, 20), zeroedSector: spread(prng, 0, 3) };
+  const usual: readonly FaultKind[] = [
+    'crash',
+    'powerCut',
+    'crashAtCompletion',
+    'orderlyRestart',
+    'isolate',
+    'split',
+    'messageLoss',
+    'messageChaos',
+    'slowDisk',
+    'transfer',
+    'snapshot',
+    'staleSector',
+  ];
+  for (const kind of usual) if (prng.fraction() < 0.5) faults[kind] = spread(prng, 0.5, 5);
+  return { seed, nodes: pick(prng, [3, 3, 5]), groups: pick(prng, [1, 2, 3]), faults };
+}
 
 const stormSeconds = 30;
 

@@ -8,6 +8,7 @@ const rareFaults: ReadonlySet<FaultKind> = new Set([
   'misdirectedWrite',
   'staleSector',
   'changeMembers',
+  'rot',
 ]);
 
 /** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */

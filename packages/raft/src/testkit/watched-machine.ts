@@ -60,6 +60,12 @@ export class WatchedMachine implements StateMachine {
     return this.inner.restore(image, at);
   }
 
+  reset(): Promise<void> {
+    this.watcher.onRestore();
+    this.appliedIndex = 0;
+    return this.inner.reset?.() ?? Promise.resolve();
+  }
+
   advanceTime(timeMs: number): void {
     this.inner.advanceTime?.(timeMs);
   }

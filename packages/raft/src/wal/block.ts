@@ -1,9 +1,10 @@
 import type { ByteWriter } from '../codec/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
+import { contentsBytes, contentsOf, examineWreck, type Wreck, writeContents } from './contents.ts';
 
 // One physical write of the log (docs/disk-format.md):
 //   0 crc32c u32 of [4, length) · 4 magic u32 · 8 format u16 · 10 kind u8 · 11 zero u8 · 12 length u32 · 16 payload u32
-//   20 crc of the block before u32 · 24 segment u53 · 32 sequence u53 · 40 salt u53 · 48 records · zeros · trailer u32
+//   20 crc of the block before u32 · 24 segment u53 · 32 sequence u53 · 40 salt u53 · 48 records · zeros · contents · trailer u32
 // A block fills whole sectors, so that writing one can never tear the one before it.
 export const sectorBytes = 512;
 export const blockHeaderBytes = 48;
@@ -50,16 +51,18 @@ export function beginBlock(writer: ByteWriter): void {
   writer.raw(zeros.subarray(0, blockHeaderBytes));
 }
 
-/** What a block with so many bytes in its writer takes on the disk. */
-export function sealedBytes(writtenBytes: number): number {
-  return Math.ceil((writtenBytes + trailerBytes) / sectorBytes) * sectorBytes;
+/** What a block with so many bytes in its writer takes on the disk, if they are of so many groups. */
+export function sealedBytes(writtenBytes: number, groups: number): number {
+  return Math.ceil((writtenBytes + contentsBytes(groups) + trailerBytes) / sectorBytes) * sectorBytes;
 }
 
 /** Pads the block, fills its header and returns its checksum. */
 export function sealBlock(writer: ByteWriter, stamp: BlockStamp): number {
   const payload = writer.length - blockHeaderBytes;
-  const length = sealedBytes(writer.length);
-  writer.raw(zeros.subarray(0, length - trailerBytes - writer.length));
+  const contents = contentsOf(writer.written(), blockHeaderBytes, writer.length);
+  const length = sealedBytes(writer.length, contents.size);
+  writer.raw(zeros.subarray(0, length - trailerBytes - contentsBytes(contents.size) - writer.length));
+  writeContents(writer, contents);
   writer.u32(trailerOf(stamp.salt));
   writer.u32At(4, magic);
   writer.u32At(8, formatMajor | (stamp.kind << 16));
@@ -118,6 +121,11 @@ export function readBlock(view: DataView, start: number): Block | null {
     payloadStart: start + blockHeaderBytes,
     payloadEnd: start + blockHeaderBytes + payload,
   };
+}
+
+/** What can still be known of a block that was [start, end) and fails its checksum; null when that is nothing. */
+export function wreckOf(view: DataView, start: number, end: number): Wreck | null {
+  return examineWreck(bytesOf(view), start + blockHeaderBytes, end - trailerBytes);
 }
 
 /** Whether a block at `start` could be so long. */

@@ -3,6 +3,9 @@ import { crc32c } from '../base/crc32c.ts';
 import { ByteReader, ByteWriter } from '../codec/bytes.ts';
 import { decodeIdentity, encodeIdentity } from '../codec/identity.ts';
 import {
+  type GroupCheckpoint,
+  type Quarantine,
+  QuarantineStage,
   readRecord,
   RecordKind,
   type WalRecord,
@@ -11,6 +14,7 @@ import {
   writeEntriesRecord,
   writeGroupRecord,
   writeHardStateRecord,
+  writeQuarantineRecord,
   writeSegmentHeadRecord,
 } from '../codec/record.ts';
 import { entry, EntryKind, type HardState, nodeId } from '../core/types.ts';
@@ -35,6 +39,8 @@ const hardState: HardState = {
   promises: [{ term: 4, holder: nodeId('n3'), incarnation: 6, durationMs: 2040.5 }],
 };
 const base = { index: 9, term: 3, timeMs: 1000 };
+const checkpoint: GroupCheckpoint = { destroyed: false, last: 12, base, hardState, quarantine: null };
+const quarantine: Quarantine = { stage: QuarantineStage.asking, voter: true, since: 5, reason: 'rot' };
 const entries = [
   entry({ index: 7, term: 2, kind: EntryKind.noop, timeMs: 1000 }),
   entry({ index: 8, term: 2, kind: EntryKind.command, timeMs: 1001, payload: Uint8Array.of(0xaa, 0xbb) }),
@@ -85,9 +91,27 @@ const records: (readonly [string, (writer: ByteWriter) => void, WalRecord, strin
   ],
   [
     'a checkpoint',
-    (writer) => writeCheckpointRecord(writer, 3, { destroyed: false, last: 12, base, hardState }),
-    { kind: RecordKind.groupCheckpoint, group: 3, checkpoint: { destroyed: false, last: 12, base, hardState } },
+    (writer) => writeCheckpointRecord(writer, 3, checkpoint),
+    { kind: RecordKind.groupCheckpoint, group: 3, checkpoint },
     '07 03000000 4b000000 00 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40',
+  ],
+  [
+    'a checkpoint of a group in quarantine',
+    (writer) => writeCheckpointRecord(writer, 3, { ...checkpoint, quarantine }),
+    { kind: RecordKind.groupCheckpoint, group: 3, checkpoint: { ...checkpoint, quarantine } },
+    '07 03000000 5a000000 02 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40 02 01 0500000000000000 0300 726f74',
+  ],
+  [
+    'a quarantine',
+    (writer) => writeQuarantineRecord(writer, 3, quarantine),
+    { kind: RecordKind.quarantine, group: 3, quarantine },
+    '08 03000000 0f000000 02 01 0500000000000000 0300 726f74',
+  ],
+  [
+    'the end of a quarantine',
+    (writer) => writeQuarantineRecord(writer, 3, null),
+    { kind: RecordKind.quarantine, group: 3, quarantine: null },
+    '08 03000000 0c000000 00 00 0000000000000000 0000',
   ],
 ];
 
@@ -110,27 +134,29 @@ describe('a record is written in these bytes and read from them', () => {
   });
 });
 
-test('a block is written in these bytes, whole sectors with a trailer, and read from them', () => {
+const stamp = { kind: BlockKind.data, segment: 3, sequence: 0x1_0000_0002, salt: 7, previousCrc: 0xdeadbeef };
+const stampAndRecord =
+  '4e525742 0100 02 00 00020000 09000000 efbeadde 0300000000000000 0200000001000000 0700000000000000 03 01000000 00000000';
+const places = { format: 1, start: 0, end: 512, payloadStart: 48, payloadEnd: 57 };
+
+test('a block is written in these bytes, whole sectors with contents and a trailer, and read from them', () => {
   const writer = new ByteWriter();
   beginBlock(writer);
   writeGroupRecord(writer, 1, RecordKind.groupCreated);
-  const stamp = { kind: BlockKind.data, segment: 3, sequence: 0x1_0000_0002, salt: 7, previousCrc: 0xdeadbeef };
   const crc = sealBlock(writer, stamp);
   const bytes = writer.take();
-  const golden =
-    'fee41221 4e525742 0100 02 00 00020000 09000000 efbeadde 0300000000000000 0200000001000000 0700000000000000 03 01000000 00000000';
-  expect(hex(bytes.subarray(0, 57))).toBe(golden.replaceAll(' ', ''));
-  expect(bytes.subarray(57, 508).every((byte) => byte === 0)).toBe(true);
-  expect([bytes.length, hex(bytes.subarray(508))]).toEqual([512, '03030311']);
-  expect(readBlock(new DataView(bytes.buffer), 0)).toEqual({
-    ...stamp,
-    format: 1,
-    crc,
-    start: 0,
-    end: 512,
-    payloadStart: 48,
-    payloadEnd: 57,
-  });
+  expect(hex(bytes.subarray(0, 57))).toBe(`b88fd7f9 ${stampAndRecord}`.replaceAll(' ', ''));
+  expect(bytes.subarray(57, 488).every((byte) => byte === 0)).toBe(true);
+  const ending = '01000000 ad1976eb 01000000 a9b3b083 4e524243 03030311';
+  expect([bytes.length, hex(bytes.subarray(488))]).toEqual([512, ending.replaceAll(' ', '')]);
+  expect(readBlock(new DataView(bytes.buffer), 0)).toEqual({ ...stamp, ...places, crc });
+});
+
+test('a block from before there were contents is read', () => {
+  const bytes = new Uint8Array(512);
+  bytes.set(unhex(`67fc0843 ${stampAndRecord}`));
+  bytes.fill(0xa5, 508);
+  expect(readBlock(new DataView(bytes.buffer), 0)).toEqual({ ...stamp, ...places, crc: 0x4308fc67 });
 });
 
 test('no two bytes of trailers are one bit apart, and none is that far from zero', () => {

@@ -1,5 +1,12 @@
 import type { ByteWriter } from '../codec/bytes.ts';
-import { type Base, noBase, noHardState, writeCheckpointRecord } from '../codec/record.ts';
+import {
+  type Base,
+  noBase,
+  noHardState,
+  type Quarantine,
+  QuarantineStage,
+  writeCheckpointRecord,
+} from '../codec/record.ts';
 import type { GroupId, HardState, Index } from '../core/types.ts';
 import type { RecoveredGroup } from './replay.ts';
 import { raise, type Segment } from './segment.ts';
@@ -19,6 +26,7 @@ export interface GroupLog {
   base: Base;
   hardState: HardState;
   destroyed: boolean;
+  quarantine: Quarantine | null;
   durableBase: Index;
   durableDestroyed: boolean;
   /** All its entries are in this segment or later ones: a run that begins at the base replaces all before it. */
@@ -34,6 +42,8 @@ export interface Effect {
   readonly base: Base | null;
   readonly hardState: HardState | null;
   readonly destroyed: boolean;
+  /** Undefined: does not change. Null: ends. */
+  readonly quarantine: Quarantine | null | undefined;
 }
 
 export function newGroupLog(id: GroupId): GroupLog {
@@ -47,6 +57,7 @@ export function newGroupLog(id: GroupId): GroupLog {
     base: noBase,
     hardState: noHardState,
     destroyed: false,
+    quarantine: null,
     durableBase: 0,
     durableDestroyed: false,
     wholeFrom: 0,
@@ -65,6 +76,7 @@ export function recoveredGroupLog(recovered: RecoveredGroup): GroupLog {
     base: recovered.base,
     hardState: recovered.hardState,
     destroyed: recovered.destroyed,
+    quarantine: recovered.quarantine,
     durableBase: recovered.base.index,
     durableDestroyed: recovered.destroyed,
     wholeFrom: recovered.wholeFrom,
@@ -84,6 +96,8 @@ export function applyWritten(effect: Effect, segment: Segment): void {
     group.last = Math.max(group.last, effect.base.index);
   }
   if (effect.destroyed) group.destroyed = true;
+  if (effect.quarantine !== undefined) group.quarantine = effect.quarantine;
+  if (effect.quarantine?.stage === QuarantineStage.lost) group.base = noBase;
 }
 
 export function applyDurable(effect: Effect, segment: Segment): void {
@@ -91,6 +105,10 @@ export function applyDurable(effect: Effect, segment: Segment): void {
   if (first !== null && first <= group.durableBase + 1) group.wholeFrom = segment.sequence;
   if (effect.base !== null) effect.group.durableBase = effect.base.index;
   if (effect.destroyed) effect.group.durableDestroyed = true;
+  if (effect.quarantine?.stage !== QuarantineStage.lost) return;
+  // Nobody asks for what came before any more.
+  group.durableBase = 0;
+  group.wholeFrom = segment.sequence;
 }
 
 export function writeCheckpoint(writer: ByteWriter, group: GroupLog): void {

@@ -114,7 +114,15 @@ function append(model: Model, wal: Awaited<ReturnType<typeof openWal>>['wal'], i
   let known = model.get(item.group);
   if (known === undefined) {
     wal.createGroup(item.group);
-    known = { group: item.group, hardState: noHardState, entries: [], base: noBase, destroyed: false, wholeFrom: 0 };
+    known = {
+      group: item.group,
+      hardState: noHardState,
+      entries: [],
+      base: noBase,
+      destroyed: false,
+      quarantine: null,
+      wholeFrom: 0,
+    };
     model.groups.set(item.group, known);
   }
   if (known.destroyed) return;

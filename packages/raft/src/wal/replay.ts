@@ -4,6 +4,8 @@ import {
   type GroupCheckpoint,
   noBase,
   noHardState,
+  type Quarantine,
+  QuarantineStage,
   readRecord,
   RecordKind,
   type SegmentHead,
@@ -12,6 +14,7 @@ import {
 import { unreachable } from '../base/assert.ts';
 import type { Entry, GroupId, HardState, Index } from '../core/types.ts';
 import { type Block, BlockKind } from './block.ts';
+import type { Wreck } from './contents.ts';
 import { damaged, raise, type Segment } from './segment.ts';
 
 /** What the log holds of one group. */
@@ -22,6 +25,8 @@ export interface RecoveredGroup {
   readonly entries: Entry[];
   readonly base: Base;
   readonly destroyed: boolean;
+  /** The group takes no part on this node, or not yet as it did. */
+  readonly quarantine: Quarantine | null;
   /** The segment from which on all its entries are. */
   readonly wholeFrom: number;
 }
@@ -33,6 +38,9 @@ interface GroupReplay {
   absentThrough: Index;
   entries: Entry[];
   destroyed: boolean;
+  quarantine: Quarantine | null;
+  /** A part of what was written of it is damaged: nothing but the highest term of it is believed. */
+  hurt: boolean;
   wholeFrom: number;
 }
 
@@ -43,6 +51,26 @@ export class Replay {
   private path = '';
   private offset = 0;
 
+  /** Takes in what is left of a block. */
+  wreck(bytes: Uint8Array, wreck: Wreck, place: { readonly segment: Segment; readonly offset: number }): void {
+    this.path = place.segment.path;
+    this.offset = place.offset;
+    for (const group of wreck.hurt) if (group !== 0) this.hurt(group, `${this.path}, offset ${this.offset}`);
+    for (const { start, end } of wreck.intact) this.take(this.read(new ByteReader(bytes, start, end)), place.segment);
+  }
+
+  private hurt(id: GroupId, where: string): void {
+    const group = this.groups.get(id) ?? newGroup();
+    this.groups.set(id, group);
+    if (group.hurt || group.destroyed) return;
+    group.hurt = true;
+    group.entries = [];
+    group.base = noBase;
+    group.absentThrough = 0;
+    const voter = group.quarantine?.voter ?? false;
+    group.quarantine = { stage: QuarantineStage.lost, voter, since: 0, reason: `its log is damaged: ${where}` };
+  }
+
   /** Takes in a block that is known to be whole and in its place. A head also says how its segment began. */
   block(bytes: Uint8Array, block: Block, segment: Segment): SegmentHead | null {
     this.path = segment.path;
@@ -51,9 +79,7 @@ export class Replay {
     let head: SegmentHead | null = null;
     while (reader.remaining > 0) {
       const record = this.read(reader);
-      if (record.kind === RecordKind.segmentHead) head = record.head;
-      else if (record.kind === RecordKind.groupCheckpoint) this.onCheckpoint(record.group, record.checkpoint);
-      else this.onRecord(record, segment);
+      head = this.take(record, segment) ?? head;
     }
     if (block.kind === BlockKind.head) {
       if (head === null) throw this.damage('a segment begins without a head');
@@ -76,10 +102,18 @@ export class Replay {
         entries: dead === 0 ? replay.entries : replay.entries.slice(dead),
         base: replay.base,
         destroyed: replay.destroyed,
+        quarantine: replay.quarantine,
         wholeFrom: replay.wholeFrom,
       });
     }
     return recovered;
+  }
+
+  private take(record: WalRecord, segment: Segment): SegmentHead | null {
+    if (record.kind === RecordKind.segmentHead) return record.head;
+    if (record.kind === RecordKind.groupCheckpoint) this.onCheckpoint(record.group, record.checkpoint);
+    else this.onRecord(record, segment);
+    return null;
   }
 
   private read(reader: ByteReader): WalRecord {
@@ -94,6 +128,7 @@ export class Replay {
     record: Exclude<WalRecord, { kind: typeof RecordKind.segmentHead | typeof RecordKind.groupCheckpoint }>,
     segment: Segment,
   ): void {
+    if (this.groups.get(record.group)?.hurt === true) return this.onHurtRecord(record);
     if (record.kind === RecordKind.groupCreated) {
       if (this.groups.has(record.group)) throw this.damage(`group ${record.group} is created twice`);
       this.groups.set(record.group, newGroup());
@@ -114,6 +149,14 @@ export class Replay {
         group.destroyed = true;
         group.entries = [];
         return;
+      case RecordKind.quarantine:
+        group.quarantine = record.quarantine;
+        if (record.quarantine?.stage !== QuarantineStage.lost) return;
+        group.entries = [];
+        group.base = noBase;
+        group.absentThrough = 0;
+        group.wholeFrom = segment.sequence;
+        return;
       case RecordKind.base:
         group.base = record.base;
         if (record.reset || record.base.index >= lastOf(group)) {
@@ -123,6 +166,17 @@ export class Replay {
         return;
       default:
         unreachable(record);
+    }
+  }
+
+  /** A term that was written is never gone back behind, and who was destroyed stays so. The rest has lost its ground. */
+  private onHurtRecord(record: WalRecord): void {
+    const group = this.groups.get(record.group) as GroupReplay;
+    if (record.kind === RecordKind.hardState) raiseTerm(group, record.hardState);
+    else if (record.kind === RecordKind.groupDestroyed) {
+      group.destroyed = true;
+      group.quarantine = null;
+      group.hurt = false;
     }
   }
 
@@ -140,12 +194,17 @@ export class Replay {
   }
 
   private onCheckpoint(id: GroupId, checkpoint: GroupCheckpoint): void {
+    const group = this.groups.get(id);
+    if (group?.hurt === true) {
+      raiseTerm(group, checkpoint.hardState);
+      if (checkpoint.destroyed) this.onHurtRecord({ kind: RecordKind.groupDestroyed, group: id });
+      return;
+    }
     if (this.first) {
-      this.groups.set(id, { ...checkpoint, absentThrough: checkpoint.last, entries: [], wholeFrom: 0 });
+      this.groups.set(id, { ...checkpoint, hurt: false, absentThrough: checkpoint.last, entries: [], wholeFrom: 0 });
       return;
     }
     // The segments before told the same story, or one of the two is not what was written.
-    const group = this.groups.get(id);
     const same =
       group !== undefined &&
       group.destroyed === checkpoint.destroyed &&
@@ -162,9 +221,22 @@ export class Replay {
 }
 
 function newGroup(): GroupReplay {
-  return { hardState: noHardState, base: noBase, absentThrough: 0, entries: [], destroyed: false, wholeFrom: 0 };
+  return {
+    hardState: noHardState,
+    base: noBase,
+    absentThrough: 0,
+    entries: [],
+    destroyed: false,
+    quarantine: null,
+    hurt: false,
+    wholeFrom: 0,
+  };
 }
 
 function lastOf(group: GroupReplay): Index {
   return group.absentThrough + group.entries.length;
+}
+
+function raiseTerm(group: GroupReplay, hardState: HardState): void {
+  if (hardState.term > group.hardState.term) group.hardState = hardState;
 }

@@ -12,6 +12,12 @@ const polynomial = 0x82f6_3b78;
  * does not differ by one bit. One that does was whole once and may have been acknowledged.
  */
 export function oneBitFromBlock(view: DataView, start: number): Block | null {
+  const righted = rightedBlock(view, start);
+  return righted === null ? null : readBlock(righted, 0);
+}
+
+/** The same, as the bytes it was. */
+export function rightedBlock(view: DataView, start: number): DataView | null {
   if (view.byteLength - start < lengthAt + 4) return null;
   const stored = view.getUint32(start + lengthAt, true);
   const asStored = flippedOutsideLength(view, start, stored);
@@ -22,13 +28,12 @@ export function oneBitFromBlock(view: DataView, start: number): Block | null {
     if (length > rotCheckBytesMax || !plausibleLength(view, start, length)) continue;
     const copy = copyOf(view, start, length);
     copy.setUint32(lengthAt, length, true);
-    const block = readBlock(copy, 0);
-    if (block !== null) return block;
+    if (readBlock(copy, 0) !== null) return copy;
   }
   return null;
 }
 
-function flippedOutsideLength(view: DataView, start: number, length: number): Block | null {
+function flippedOutsideLength(view: DataView, start: number, length: number): DataView | null {
   if (length > rotCheckBytesMax || !plausibleLength(view, start, length)) return null;
   const copy = copyOf(view, start, length);
   const difference = (crc32c(bytesOf(copy), 4) ^ copy.getUint32(0, true)) >>> 0;
@@ -38,7 +43,7 @@ function flippedOutsideLength(view: DataView, start: number, length: number): Bl
   const byte = length - 1 - Math.floor(bit / 8);
   if (bit >= 0) copy.setUint8(byte, copy.getUint8(byte) ^ (0x80 >>> (bit % 8)));
   else copy.setUint32(0, copy.getUint32(0, true) ^ difference, true);
-  return readBlock(copy, 0);
+  return readBlock(copy, 0) === null ? null : copy;
 }
 
 /** Which single bit of the message explains the checksum's difference, counted from the end; -1 for one of the checksum itself. */

@@ -4,11 +4,14 @@ import { Ring } from '../base/ring.ts';
 import { ByteWriter } from '../codec/bytes.ts';
 import {
   type Base,
+  type Quarantine,
+  QuarantineStage,
   RecordKind,
   writeBaseRecord,
   writeEntriesRecord,
   writeGroupRecord,
   writeHardStateRecord,
+  writeQuarantineRecord,
 } from '../codec/record.ts';
 import type { Entry, HardState } from '../core/types.ts';
 import { beginBlock, blockHeaderBytes, sealedBytes } from './block.ts';
@@ -59,12 +62,12 @@ export class Staging {
   }
 
   get bytes(): number {
-    return this.closedBytes + (this.open === null ? 0 : sealedBytes(this.open.writer.length));
+    return this.closedBytes + (this.open === null ? 0 : sizeOf(this.open));
   }
 
   /** What the next block takes on the disk. */
   get nextBytes(): number {
-    return sealedBytes((this.blocks.peek() as StagedBlock).writer.length);
+    return sizeOf(this.blocks.peek() as StagedBlock);
   }
 
   /** When the oldest waiting flush was asked for; infinite when none is. */
@@ -79,20 +82,44 @@ export class Staging {
   created(group: GroupLog): void {
     const block = this.room();
     writeGroupRecord(block.writer, group.id, RecordKind.groupCreated);
-    block.effects.push({ group, last: null, first: null, base: null, hardState: null, destroyed: false });
+    block.effects.push({
+      group,
+      last: null,
+      first: null,
+      base: null,
+      hardState: null,
+      destroyed: false,
+      quarantine: undefined,
+    });
   }
 
   destroyed(group: GroupLog): void {
     const block = this.room();
     group.stagedDestroyed = true;
     writeGroupRecord(block.writer, group.id, RecordKind.groupDestroyed);
-    block.effects.push({ group, last: null, first: null, base: null, hardState: null, destroyed: true });
+    block.effects.push({
+      group,
+      last: null,
+      first: null,
+      base: null,
+      hardState: null,
+      destroyed: true,
+      quarantine: undefined,
+    });
   }
 
   hardState(group: GroupLog, hardState: HardState): void {
     const block = this.room();
     writeHardStateRecord(block.writer, group.id, hardState);
-    block.effects.push({ group, last: null, first: null, base: null, hardState, destroyed: false });
+    block.effects.push({
+      group,
+      last: null,
+      first: null,
+      base: null,
+      hardState,
+      destroyed: false,
+      quarantine: undefined,
+    });
   }
 
   base(group: GroupLog, base: Base, reset: boolean): void {
@@ -101,7 +128,19 @@ export class Staging {
     group.stagedBase = base.index;
     const last = reset || base.index >= group.stagedLast ? base.index : null;
     if (last !== null) group.stagedLast = last;
-    block.effects.push({ group, last, first: null, base, hardState: null, destroyed: false });
+    block.effects.push({ group, last, first: null, base, hardState: null, destroyed: false, quarantine: undefined });
+  }
+
+  quarantine(group: GroupLog, quarantine: Quarantine | null): void {
+    const block = this.room();
+    writeQuarantineRecord(block.writer, group.id, quarantine);
+    const lost = quarantine?.stage === QuarantineStage.lost;
+    if (lost) {
+      group.stagedBase = 0;
+      group.stagedLast = 0;
+    }
+    const last = lost ? 0 : null;
+    block.effects.push({ group, last, first: null, base: null, hardState: null, destroyed: false, quarantine });
   }
 
   /** A run longer than a block goes on in the next one. */
@@ -116,7 +155,15 @@ export class Staging {
       const last = first + from - 1;
       assert((entries[from - 1] as Entry).index === last, 'a run of entries is contiguous');
       group.stagedLast = last;
-      block.effects.push({ group, last, first: begin, base: null, hardState: null, destroyed: false });
+      block.effects.push({
+        group,
+        last,
+        first: begin,
+        base: null,
+        hardState: null,
+        destroyed: false,
+        quarantine: undefined,
+      });
     }
   }
 
@@ -128,7 +175,7 @@ export class Staging {
     this.close();
     const block = this.room();
     writeEntriesRecord(block.writer, group.id, entries, { from: 0, bytesMax: Number.POSITIVE_INFINITY });
-    block.effects.push({ group, last, first, base: null, hardState: null, destroyed: false });
+    block.effects.push({ group, last, first, base: null, hardState: null, destroyed: false, quarantine: undefined });
   }
 
   /** Answers when all that is staged is durable; false when nothing is staged. */
@@ -145,7 +192,7 @@ export class Staging {
     const block = this.blocks.shift();
     assert(block !== undefined, 'a block is taken only when one waits');
     if (block === this.open) this.open = null;
-    else this.closedBytes -= sealedBytes(block.writer.length);
+    else this.closedBytes -= sizeOf(block);
     this.waiting -= block.waiters.length;
     return block;
   }
@@ -159,7 +206,7 @@ export class Staging {
   }
 
   private close(): void {
-    if (this.open !== null) this.closedBytes += sealedBytes(this.open.writer.length);
+    if (this.open !== null) this.closedBytes += sizeOf(this.open);
     this.open = null;
   }
 
@@ -175,6 +222,11 @@ export class Staging {
     this.open = block;
     return block;
   }
+}
+
+/** At most: several of its records may be of one group. */
+function sizeOf({ writer, effects }: StagedBlock): number {
+  return sealedBytes(writer.length, effects.length);
 }
 
 export function joinBlock(block: StagedBlock, done: FlushDone, nowMs: number): void {

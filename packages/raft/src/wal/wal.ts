@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
-import type { Base } from '../codec/record.ts';
+import type { Base, Quarantine } from '../codec/record.ts';
 import type { Entry, GroupId, HardState } from '../core/types.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Disk } from '../ports/disk.ts';
@@ -33,6 +33,8 @@ export interface WalOptions {
   readonly segmentBytes?: number;
   /** Segments kept ready behind the one that is written. */
   readonly spareSegments?: number;
+  /** The number of the first segment of a new log. Default 1. */
+  readonly firstSegment?: number;
   /** Draws the salt of each segment; without it the wall clock does. */
   readonly random?: Random;
 }
@@ -84,9 +86,9 @@ export class Wal {
       await disk.makeDirectory(directory);
       const parent = directory.slice(0, Math.max(0, directory.lastIndexOf('/')));
       if (parent !== '') await disk.syncDirectory(parent);
-      const recovery = await recover(disk, directory);
+      const recovery = await recover(disk, directory, { salvage: false });
       const wal = new Wal(options, recovery);
-      await wal.begin(recovery);
+      await wal.begin(recovery.segments.length === 0 ? (options.firstSegment ?? 1) : recovery.nextSegment);
       return { wal, groups: recovery.groups };
     } catch (error) {
       throw error instanceof NoriError ? error : diskFailed('the log cannot be opened', error);
@@ -138,6 +140,11 @@ export class Wal {
 
   setHardState(group: GroupId, hardState: HardState): void {
     this.staging.hardState(this.alive(group), hardState);
+  }
+
+  /** Says how far a damaged group is; with the stage `lost` its log is empty from here on. Null: it is as good as any. */
+  setQuarantine(group: GroupId, quarantine: Quarantine | null): void {
+    this.staging.quarantine(this.alive(group), quarantine);
   }
 
   /** Entries up to the base may be given up: a snapshot holds what they did. Entries behind it stay. */
@@ -240,9 +247,18 @@ export class Wal {
     await this.segments.at(-1)?.file?.close();
   }
 
+  /** Lets go of everything at once: what was staged is not written any more. */
+  async abandon(): Promise<void> {
+    if (this.state !== 'open') return;
+    this.state = 'closed';
+    this.markTimer?.cancel();
+    this.allocator.abandon();
+    await this.segments.at(-1)?.file?.close();
+  }
+
   /** The cut behind a torn tail becomes durable with the head of a fresh segment, which says where the last one ends. */
-  private async begin(recovery: Recovery): Promise<void> {
-    await this.allocator.start(recovery.nextSegment);
+  private async begin(nextSegment: number): Promise<void> {
+    await this.allocator.start(nextSegment);
     while (!this.allocator.nextIsReady && !this.allocator.starved && this.state === 'open') {
       await new Promise<void>((resolve) => {
         this.onQuiet = resolve;
@@ -300,7 +316,7 @@ export class Wal {
     let released = false;
     for (const effect of block.effects) {
       applyDurable(effect, this.segments.at(-1) as Segment);
-      released ||= effect.base !== null || effect.destroyed || effect.first !== null;
+      released ||= effect.base !== null || effect.destroyed || effect.first !== null || effect.quarantine !== undefined;
     }
     // The disk gets its next work before the callers hear of the last.
     this.pump();

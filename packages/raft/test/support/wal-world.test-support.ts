@@ -1,5 +1,6 @@
 import { type Entry, entry, EntryKind, type HardState, nodeId } from '../../src/core/types.ts';
 import type { RecoveredGroup } from '../../src/wal/replay.ts';
+import { openLog, type OpenedLog } from '../../src/wal/mending.ts';
 import { Wal } from '../../src/wal/wal.ts';
 import { ManualClock } from './manual-clock.test-support.ts';
 import type { MemoryDisk } from './memory-disk.test-support.ts';
@@ -33,6 +34,12 @@ export async function openWal(
     ...options,
   });
   return { ...opened, clock };
+}
+
+/** The same, where a damaged log costs only the groups whose records are damaged. */
+export async function openMended(disk: MemoryDisk, options: { readonly segmentBytes: number }): Promise<OpenedLog> {
+  const parts = { disk: disk.boot(), clock: new ManualClock(), directory, spareSegments: 1, ...options };
+  return openLog(parts, { quarantine: true });
 }
 
 export function flushed(wal: Wal): Promise<void> {

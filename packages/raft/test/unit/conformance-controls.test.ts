@@ -447,6 +447,11 @@ class Counters implements StateMachine {
     );
   }
 
+  reset(): Promise<void> {
+    this.counts.clear();
+    return Promise.resolve();
+  }
+
   advanceTime(timeMs: number): void {
     for (const [name, { untilMs }] of this.counts) if (untilMs <= timeMs) this.counts.delete(name);
   }
@@ -487,6 +492,18 @@ const subject = (make: () => StateMachine): StateMachineSubject => ({
 });
 
 const brokenMachines: Record<string, readonly [law: string, make: () => StateMachine]> = {
+  'remembers over a reset': [
+    'after a reset it is as if it had just been made',
+    () =>
+      new (class extends Counters {
+        override reset(): Promise<void> {
+          const [first] = this.counts;
+          this.counts.clear();
+          if (first !== undefined) this.counts.set(...first);
+          return Promise.resolve();
+        }
+      })(),
+  ],
   'asks chance': [
     'the same entries give the same results and the same state',
     () =>
@@ -660,7 +677,7 @@ describe('a state machine that', () => {
     };
     const report = await runConformance(stateMachineSuite, () => subject(() => nothing));
     expect(report.passed).toBe(true);
-    expect(report.judgements.filter(({ verdict }) => verdict === 'skipped')).toHaveLength(4);
+    expect(report.judgements.filter(({ verdict }) => verdict === 'skipped')).toHaveLength(5);
   });
 
   test.each(Object.entries(brokenMachines))('%s is caught', async (_, [law, make]) => {

@@ -47,6 +47,25 @@ describe('a restored image', () => {
     expect(other.nextDeadlineMs()).toBe(1700);
   });
 
+  test('is forgotten by a reset, for good and with its position', async () => {
+    const path = world.freshPath();
+    const environment = world.open({ path });
+    const machine = new KvStateMachine({ store: environment.store(1) });
+    const other = new KvStateMachine({ store: environment.store(2) });
+    await apply(other, [entry(1, 'set kept 1')]);
+    await machine.restore((await imageOf('set gone 1', 'set soon 2 px 700')).snapshot(), at(90));
+    await machine.reset();
+    const fresh = new KvStateMachine();
+    expect([machine.count, machine.digest(), machine.durablePosition()]).toEqual([0, fresh.digest(), null]);
+    const found = reopened(path);
+    const again = new KvStateMachine({ store: found.store(1) });
+    expect([again.digest(), again.durablePosition(), again.nextDeadlineMs()]).toEqual([fresh.digest(), null, null]);
+    expect(new KvStateMachine({ store: found.store(2) }).digest()).toBe(other.digest());
+    // It takes up a log from the start.
+    await apply(machine, [entry(1, 'set new 1')]);
+    expect(machine.digest()).toBe((await imageOf('set new 1')).digest());
+  });
+
   test('that a crash cut short has changed nothing', async () => {
     const path = world.freshPath();
     const environment = world.open({ path });

@@ -29,6 +29,10 @@ export class ApplyChecker implements Checker {
     this.lineages.delete(`${machine.id}/${group}`);
   }
 
+  onForgot(_world: SimWorld, machine: Machine, group: GroupId): void {
+    this.lineages.delete(`${machine.id}/${group}`);
+  }
+
   onApply(
     world: SimWorld,
     machine: Machine,

@@ -61,7 +61,7 @@ export class DurabilityChecker implements Checker {
   ): Promise<void> {
     const holders = claims.map(() => world.machines.length - images.length);
     for (const { image } of images) {
-      const { groups } = await recover(image, 'disk/data/wal');
+      const { groups } = await recover(image, 'disk/data/wal', { salvage: false });
       claims.forEach(({ group, index, term }, at) => {
         const log = groups.get(group);
         const held = log?.entries[index - log.base.index - 1];

@@ -1,5 +1,5 @@
 import { ByteReader } from '../../codec/bytes.ts';
-import { type GroupCheckpoint, readRecord, RecordKind, type WalRecord } from '../../codec/record.ts';
+import { type GroupCheckpoint, QuarantineStage, readRecord, RecordKind, type WalRecord } from '../../codec/record.ts';
 import type { GroupId, HardState, Index, NodeId, Term } from '../../core/types.ts';
 import { type Block, BlockKind, readBlock } from '../../wal/block.ts';
 import { segmentName, segmentSequence } from '../../wal/segment.ts';
@@ -106,7 +106,12 @@ export class DurableView {
     const view = viewOf(next.inode.durable);
     const head = readBlock(view, 0);
     if (head === null || head.kind !== BlockKind.head || head.segment !== next.sequence) return false;
-    if (this.last !== null && head.previousCrc !== this.last.crc) return false;
+    if (this.last !== null && head.previousCrc !== this.last.crc) {
+      if (head.sequence !== 1) return false;
+      // A damaged log was written anew.
+      this.last = null;
+      this.groups.clear();
+    }
     this.sequence = next.sequence;
     this.inode = next.inode;
     this.view = view;
@@ -162,6 +167,9 @@ export class DurableView {
       case RecordKind.groupCheckpoint:
         if (first) begin(this.group(record.group), record.checkpoint);
         return;
+      case RecordKind.quarantine:
+        if (record.quarantine?.stage === QuarantineStage.lost) forget(this.group(record.group));
+        return;
       case RecordKind.base:
         rebase(this.group(record.group), record);
         return;
@@ -210,6 +218,12 @@ export class DurableViews {
     }
     return view;
   }
+}
+
+function forget(group: DurableGroup): void {
+  group.baseIndex = 0;
+  group.terms.length = 0;
+  group.terms.push(unknownTerm);
 }
 
 function vote(group: DurableGroup, hardState: HardState): void {

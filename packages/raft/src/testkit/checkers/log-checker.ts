@@ -46,6 +46,11 @@ export class LogChecker implements Checker {
     this.before[machine.place] = [];
   }
 
+  /** It begins anew in the term of whoever made it a learner, which may be an earlier one than it had forgotten. */
+  onForgot(_world: SimWorld, machine: Machine, group: GroupId): void {
+    this.terms.delete(keyOf(machine, group));
+  }
+
   afterEvent(world: SimWorld, machine: Machine): void {
     if (machine.process?.host == null) return;
     const known = (this.before[machine.place] ??= []);

@@ -37,6 +37,12 @@ export class RestartChecker implements Checker {
     }
   }
 
+  /** Damage was found, and the group is silent here until it is refilled: nothing is expected of it any more. */
+  onForgot(_world: SimWorld, machine: Machine, group: GroupId): void {
+    this.left.delete(`${machine.id}/${group}`);
+    this.vouched.delete(`${machine.id}/${group}`);
+  }
+
   afterEvent(world: SimWorld, machine: Machine): void {
     if (this.left.size === 0 && this.vouched.size === 0) return;
     for (const group of world.groups) {

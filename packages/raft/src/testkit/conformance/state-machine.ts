@@ -359,5 +359,23 @@ book.law(
   (subject) => subject.make().conflicts !== undefined,
 );
 
+book.law(
+  'after a reset it is as if it had just been made',
+  async (bench) => {
+    const machine = bench.make();
+    await bench.apply(machine, bench.history());
+    await machine.reset?.();
+    const position = machine.durablePosition?.() ?? null;
+    must(position === null, `after a reset the durable position is ${position?.index}`);
+    await bench.mustBeAlike(machine, bench.make(), { what: 'after a reset', after: [] });
+    const entries = bench.history();
+    await bench.apply(machine, entries);
+    await machine.reset?.();
+    await machine.reset?.();
+    await bench.mustBeAlike(machine, bench.make(), { what: 'after two more', after: [] });
+  },
+  (subject) => subject.make().reset !== undefined,
+);
+
 /** What the host relies on. */
 export const stateMachineSuite: Suite<StateMachineSubject> = { port: 'StateMachine', laws: book.laws };
