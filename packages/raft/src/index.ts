@@ -22,6 +22,14 @@ export type {
 } from './host/api.ts';
 export type { Executed } from './host/client.ts';
 export type { Logger } from './host/options.ts';
+export {
+  decodeReport,
+  type GroupRecovery,
+  type RecoveryPlan,
+  type SurvivorGroup,
+  type SurvivorReport,
+} from './host/survivors.ts';
+export { planOfSurvivors, recoverSurvivors, reportSurvivor } from './node/recover.ts';
 export { RaftHost, type RaftHostConfig } from './node/raft-host.ts';
 export { type RaftConfig, RaftNode, type ReplicatedLog } from './node/raft-node.ts';
 export { histogramBuckets, Metric, type MetricFacts, metricFacts } from './observe/metrics.ts';

@@ -4,6 +4,7 @@ import { ConfigError } from '../config/config-error.ts';
 import type { BackupOptions } from './backup.ts';
 import type { CheckHistoryOptions } from './check-history.ts';
 import type { AdminOptions } from './members.ts';
+import type { RecoverOptions } from './recover.ts';
 import type { RestoreOptions } from './restore.ts';
 import { addServeOptions } from './serve-options.ts';
 import type { StartOptions } from './start.ts';
@@ -112,6 +113,14 @@ program
   .option('--http <address>', 'the HTTP address of a node', '127.0.0.1:7101')
   .option(...password, process.env['NORI_PASSWORD'])
   .action(async (file: string, options: RestoreOptions) => (await import('./restore.ts')).runRestore(file, options));
+
+program
+  .command('recover')
+  .description('offline, and MAY LOSE DATA: go on with the survivors of a cluster that lost its majority for good')
+  .requiredOption('--data-dir <dir>', 'of a survivor that does not run')
+  .option('--survivors [reports...]', 'files with what recover printed for every survivor; none: this is the only one')
+  .option('--accept-loss', 'do it; without, only say what would be done and lost')
+  .action(async (options: RecoverOptions) => (await import('./recover.ts')).runRecover(options));
 
 program
   .command('check-history')

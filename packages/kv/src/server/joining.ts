@@ -15,14 +15,21 @@ export interface JoinedCluster {
   readonly members: Readonly<Record<string, string>>;
 }
 
-/** What the data directory says, so that a restart needs nobody to answer; else what the node at `address` says. */
-export async function clusterToJoin(address: string, directory: string): Promise<JoinedCluster> {
-  return readJoined(directory) ?? (await askCluster(address));
+/**
+ * What the data directory says, so that a restart needs nobody to answer; else what the node at `address` says. Null for
+ * a founder, which needs neither.
+ */
+export async function clusterToJoin(address: string | undefined, directory: string): Promise<JoinedCluster | null> {
+  return readJoined(directory) ?? (address === undefined ? null : await askCluster(address));
 }
 
 /** Written before the first group is, read at every start. */
 export function rememberCluster(directory: string, cluster: JoinedCluster): void {
-  if (readJoined(directory) !== null) return;
+  if (readJoined(directory) === null) moveToCluster(directory, cluster);
+}
+
+/** From its next start on the node is one of that cluster, whatever its flags say. */
+export function moveToCluster(directory: string, cluster: JoinedCluster): void {
   writeFileSync(join(directory, fileName), `${JSON.stringify(cluster)}\n`, { flush: true });
 }
 

@@ -129,7 +129,7 @@ export class KvServer implements NodeContext {
   async #open(): Promise<void> {
     const { settings } = this;
     const stored = readShardCount(settings.dataDir);
-    const joined = settings.join === undefined ? null : await clusterToJoin(settings.join, settings.dataDir);
+    const joined = await clusterToJoin(settings.join, settings.dataDir);
     const shards = settings.shards ?? stored ?? joined?.shards ?? shardsDefault;
     if (joined !== null && joined.shards !== shards) {
       throw new ConfigError(`the cluster has ${joined.shards} shards, not ${shards}: leave --shards out`);

@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'ADDRESS_INVALID'
   | 'CONFIG_INVALID'
   | 'CONFIGURATION_INVALID'
+  | 'RECOVERY_REFUSED'
   | 'CHANGE_IN_PROGRESS'
   | 'CHANGE_GIVEN_UP'
   | 'GROUP_EXISTS'
@@ -123,6 +124,7 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   // use
   CONFIG_INVALID: fact('none', false, 'mend the field the message names'),
   CONFIGURATION_INVALID: fact('notApplied', false, 'ask for a change the current configuration allows'),
+  RECOVERY_REFUSED: fact('none', false, 'nothing was changed: the message says why survivors may not go on alone'),
   CHANGE_IN_PROGRESS: fact('notApplied', true, 'wait for the change of members under way, or give it up'),
   CHANGE_GIVEN_UP: fact(
     'notApplied',

@@ -158,6 +158,17 @@ export class DataDirectory {
     await this.held.release();
   }
 
+  /**
+   * From the next start on the node belongs to another cluster, which is founded, and has met only those of its peers
+   * that go there with it.
+   */
+  moveTo(clusterId: Uint8Array, others: ReadonlySet<NodeId>): Promise<void> {
+    return this.change((identity) => {
+      const peers = new Map([...identity.peers].filter(([peer]) => others.has(peer)));
+      return { ...identity, clusterId, founded: true, peers };
+    });
+  }
+
   private change(edit: (identity: DirectoryIdentity) => DirectoryIdentity): Promise<void> {
     const changed = this.writing.then(async () => {
       const identity = edit(this.identity);
@@ -186,6 +197,29 @@ export class DataDirectory {
     }
     await disk.rename(fresh, `${path}/${identityName}`);
     await disk.syncDirectory(path);
+  }
+}
+
+/**
+ * Locks a directory that is not in use, and says whose it is; no life begins in it.
+ *
+ * @throws NoriError DATA_DIR_LOCKED | DATA_DIR_UNUSABLE | DATA_DIR_EMPTY | STALE_INCARNATION | FORMAT_TOO_NEW |
+ *   WAL_DAMAGED | DISK_FAILED
+ */
+export async function withIdleDirectory<T>(
+  { disk, lock, directory }: Pick<DataDirectoryOptions, 'disk' | 'lock' | 'directory'>,
+  use: (identity: DirectoryIdentity) => Promise<T>,
+): Promise<T> {
+  const held = await lock.acquire(directory);
+  try {
+    await assertNotCondemned(disk, directory);
+    const identity = await readIdentity(disk, directory);
+    if (identity !== null) return await use(identity);
+    throw new NoriError('DATA_DIR_EMPTY', { message: `${directory} is no data directory of a node` });
+  } catch (error) {
+    throw explain(directory, error);
+  } finally {
+    await held.release();
   }
 }
 

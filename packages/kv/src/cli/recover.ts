@@ -1,0 +1,66 @@
+import { readFileSync } from 'node:fs';
+import {
+  decodeReport,
+  type GroupRecovery,
+  planOfSurvivors,
+  recoverSurvivors,
+  reportSurvivor,
+  type SurvivorReport,
+} from 'nori-raft';
+import { moveToCluster } from '../server/joining.ts';
+import { readShardCount } from '../server/shard-count.ts';
+
+export interface RecoverOptions {
+  readonly dataDir: string;
+  /** True: this node is the only survivor. Absent: only report. */
+  readonly survivors?: readonly string[] | true;
+  readonly acceptLoss?: boolean;
+}
+
+/**
+ * Offline. Without `--survivors` prints what the node has, as JSON; with the reports of all survivors says what would
+ * become of every shard, and does it with `--accept-loss`.
+ */
+export async function runRecover({ dataDir, survivors, acceptLoss = false }: RecoverOptions): Promise<void> {
+  const own = await reportSurvivor(dataDir);
+  if (survivors === undefined) {
+    process.stdout.write(`${JSON.stringify(own)}\n`);
+    return;
+  }
+  const reports = survivors === true ? [own] : survivors.map((path) => decodeReport(readFileSync(path, 'utf8')));
+  const { groups, clusterId } = planOfSurvivors(reports);
+  const lines = [warning(reports), ...groups.map((group) => sentence(group))];
+  process.stdout.write(`${lines.join('\n')}\n`);
+  if (!acceptLoss) {
+    process.stdout.write('Nothing was changed. Add --accept-loss to do it.\n');
+    return;
+  }
+  const shards = readShardCount(dataDir) ?? groups.length;
+  await recoverSurvivors({ dataDir, reports });
+  moveToCluster(dataDir, { clusterId, shards, members: addressesOf(groups) });
+  process.stdout.write(
+    `${own.nodeId} belongs to cluster ${clusterId} now. Do the same on the other survivors, with the same reports, then start them all.\n`,
+  );
+}
+
+function warning(reports: readonly SurvivorReport[]): string {
+  const names = reports.map(({ nodeId }) => nodeId).join(', ');
+  return `DATA MAY BE LOST. The survivors (${names}) go on as another cluster with what they have. Make sure that no other node of the old one ever serves again: it would not know.`;
+}
+
+/** A shard in words, with what may be missing from it. */
+function sentence({ group, from, lastIndex, lastTerm, committedIndex, gone, whole }: GroupRecovery): string {
+  const what = `shard ${group - 1}: goes on with the log of ${from}, through entry ${lastIndex} of term ${lastTerm}.`;
+  if (whole) return `${what} Nothing is lost: its survivors are a majority.`;
+  const pending =
+    lastIndex > committedIndex
+      ? ` Entries ${committedIndex + 1} to ${lastIndex} may have been refused to their clients, and count from now on.`
+      : '';
+  return `${what} What was acknowledged by ${gone.join(', ')} without it is lost.${pending}`;
+}
+
+function addressesOf(groups: readonly GroupRecovery[]): Record<string, string> {
+  return Object.fromEntries(
+    groups.flatMap(({ configuration }) => configuration.members.map(({ id, address }) => [id, address])),
+  );
+}

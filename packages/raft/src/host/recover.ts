@@ -1,0 +1,126 @@
+import { NoriError } from '../base/errors.ts';
+import { type Configuration, EntryKind, entry, type HardState, type LogBase } from '../core/types.ts';
+import { SnapshotStore } from '../snapshot/store.ts';
+import { DataDirectory, walDirectory, withIdleDirectory } from '../wal/data-directory.ts';
+import { recover } from '../wal/recovery.ts';
+import { type RecoveredGroup, Wal } from '../wal/wal.ts';
+import { hex } from './admission.ts';
+import type { Ports } from './options.ts';
+import {
+  type GroupRecovery,
+  type RecoveryPlan,
+  refused,
+  type SurvivorGroup,
+  type SurvivorReport,
+} from './survivors.ts';
+
+export type OfflinePorts = Pick<Ports, 'disk' | 'lock' | 'clock' | 'random'>;
+
+/** Where a group's log ends, and who is in it. */
+interface LogEnd extends LogBase {
+  readonly configuration: Configuration;
+  readonly committedIndex: number;
+  /** A snapshot that the log does not lead up to: what the log holds is from before it. */
+  readonly logIsBehind: boolean;
+}
+
+/** Says what the node of a directory has, and changes nothing. @throws NoriError DATA_DIR_LOCKED and others of `open`. */
+export function inspectSurvivor(directory: string, ports: OfflinePorts): Promise<SurvivorReport> {
+  const { disk, lock } = ports;
+  return withIdleDirectory({ disk, lock, directory }, async ({ clusterId, nodeId, diskId }) => {
+    const { groups } = await recover(disk, walDirectory(directory));
+    const found: SurvivorGroup[] = [];
+    for (const group of [...groups.values()].filter(({ destroyed }) => !destroyed)) {
+      const { index, term, configuration, committedIndex } = await endOf(group, directory, ports);
+      found.push({
+        group: group.group,
+        lastIndex: index,
+        lastTerm: term,
+        term: Math.max(term, group.hardState.term),
+        committedIndex,
+        configuration,
+      });
+    }
+    return { format: 1, nodeId, clusterId: hex(clusterId), diskId: hex(diskId), groups: found };
+  });
+}
+
+/**
+ * Does this node's part of a plan: writes the new configuration behind the logs that go on here, then moves the node to
+ * the new cluster. A crash in between leaves a directory that can be recovered by the same plan again.
+ *
+ * @throws NoriError RECOVERY_REFUSED when the directory is not what was reported; nothing is changed then.
+ */
+export async function applyRecovery(
+  directory: string,
+  plan: RecoveryPlan,
+  own: SurvivorReport,
+  clusterId: Uint8Array,
+  ports: OfflinePorts,
+): Promise<void> {
+  const { disk, lock, clock, random } = ports;
+  const identity = await withIdleDirectory({ disk, lock, directory }, (found) => Promise.resolve(found));
+  if (hex(identity.diskId) !== own.diskId || hex(identity.clusterId) !== own.clusterId) {
+    throw refused(`${directory} is not the directory that was reported for ${own.nodeId}`);
+  }
+  const { nodeId } = identity;
+  const opened = await DataDirectory.open({ ...identity, disk, lock, random, directory, bootstrap: false });
+  try {
+    const { wal, groups } = await Wal.open({ disk, clock, random, directory: walDirectory(directory) });
+    try {
+      for (const step of plan.groups.filter(({ from }) => from === nodeId)) {
+        const group = groups.get(step.group);
+        if (group === undefined) throw refused(`${directory} has no group ${step.group}`);
+        await goOnAlone(wal, group, step, await endOf(group, directory, ports));
+      }
+      await new Promise<void>((resolve, reject) => {
+        wal.flush((error) => (error === null ? resolve() : reject(error)));
+      });
+    } finally {
+      await wal.close();
+    }
+    await opened.moveTo(clusterId, new Set(plan.survivors));
+  } finally {
+    await opened.close();
+  }
+}
+
+async function goOnAlone(wal: Wal, group: RecoveredGroup, step: GroupRecovery, end: LogEnd): Promise<void> {
+  const { lastIndex, lastTerm, term, configuration } = step;
+  if (end.index === lastIndex + 1 && end.term === term) return; // done before, by the same plan
+  if (end.index !== lastIndex || end.term !== lastTerm) {
+    throw refused(
+      `group ${group.group} ends at entry ${end.index} of term ${end.term}, and the report says ${lastIndex} of ${lastTerm}`,
+    );
+  }
+  const hardState: HardState = { ...group.hardState, term, votedFor: null };
+  if (end.logIsBehind) wal.reset(group.group, { index: end.index, term: end.term, timeMs: end.timeMs });
+  wal.setHardState(group.group, hardState);
+  const kind = EntryKind.configuration;
+  wal.append(group.group, [entry({ index: lastIndex + 1, term, kind, timeMs: end.timeMs, configuration })]);
+}
+
+/** As `recoverState` finds it at a start. */
+async function endOf(group: RecoveredGroup, directory: string, { disk }: OfflinePorts): Promise<LogEnd> {
+  const { base, entries } = group;
+  const store = new SnapshotStore(disk, `${directory}/snapshots`, group.group);
+  const reader = await store.open();
+  await reader?.close();
+  const point = reader?.header.point ?? null;
+  if (point === null && base.index > 0) {
+    throw new NoriError('SNAPSHOT_DAMAGED', {
+      message: `the log of group ${group.group} begins behind a snapshot that is missing`,
+    });
+  }
+  const nobody = { incoming: [], outgoing: [], learners: [], learnersNext: [], members: [] };
+  const before = point?.configuration ?? nobody;
+  const committedIndex = Math.max(point?.index ?? 0, base.index);
+  const termThere =
+    point === null || point.index === base.index ? base.term : entries[point.index - base.index - 1]?.term;
+  if (point !== null && termThere !== point.term) {
+    return { ...point, configuration: before, committedIndex, logIsBehind: true };
+  }
+  const { index, term, timeMs } = entries.at(-1) ?? base;
+  const newest = entries.findLast((item) => item.kind === EntryKind.configuration && item.index > committedIndex);
+  return { index, term, timeMs, configuration: newest?.configuration ?? before, committedIndex, logIsBehind: false };
+}
