@@ -2,8 +2,9 @@ import { NoriError } from '../base/errors.ts';
 import { type Configuration, EntryKind, entry, type HardState, type LogBase } from '../core/types.ts';
 import { SnapshotStore } from '../snapshot/store.ts';
 import { DataDirectory, walDirectory, withIdleDirectory } from '../wal/data-directory.ts';
+import { finishMending, openLog } from '../wal/mending.ts';
 import { recover } from '../wal/recovery.ts';
-import { type RecoveredGroup, Wal } from '../wal/wal.ts';
+import type { RecoveredGroup, Wal } from '../wal/wal.ts';
 import { hex } from './admission.ts';
 import type { Ports } from './options.ts';
 import {
@@ -28,9 +29,12 @@ interface LogEnd extends LogBase {
 export function inspectSurvivor(directory: string, ports: OfflinePorts): Promise<SurvivorReport> {
   const { disk, lock } = ports;
   return withIdleDirectory({ disk, lock, directory }, async ({ clusterId, nodeId, diskId }) => {
-    const { groups } = await recover(disk, walDirectory(directory));
+    await finishMending(disk, walDirectory(directory));
+    const { groups } = await recover(disk, walDirectory(directory), { salvage: false });
     const found: SurvivorGroup[] = [];
-    for (const group of [...groups.values()].filter(({ destroyed }) => !destroyed)) {
+    for (const group of groups.values()) {
+      // What is in quarantine has forgotten what it vouched for: it is none of what survived.
+      if (group.destroyed || group.quarantine !== null) continue;
       const { index, term, configuration, committedIndex } = await endOf(group, directory, ports);
       found.push({
         group: group.group,
@@ -66,7 +70,8 @@ export async function applyRecovery(
   const { nodeId } = identity;
   const opened = await DataDirectory.open({ ...identity, disk, lock, random, directory, bootstrap: false });
   try {
-    const { wal, groups } = await Wal.open({ disk, clock, random, directory: walDirectory(directory) });
+    const log = { disk, clock, random, directory: walDirectory(directory) };
+    const { wal, groups } = await openLog(log, { quarantine: false });
     try {
       for (const step of plan.groups.filter(({ from }) => from === nodeId)) {
         const group = groups.get(step.group);

@@ -83,7 +83,7 @@ function recoveryOf(group: GroupId, reports: readonly SurvivorReport[]): GroupRe
   const [best] = held.sort((a, b) => b.lastTerm - a.lastTerm || b.lastIndex - a.lastIndex || order(a.nodeId, b.nodeId));
   if (best === undefined) return null;
   const { nodeId: from, configuration: before, lastIndex, lastTerm } = best;
-  const alive = (id: NodeId): boolean => reports.some(({ nodeId }) => nodeId === id);
+  const alive = (id: NodeId): boolean => held.some(({ nodeId }) => nodeId === id);
   const voters = [...new Set([from, ...replicasOf(before).filter(alive)])].sort();
   const gone = [...new Set([...before.incoming, ...before.outgoing])].filter((id) => !alive(id)).sort();
   return {

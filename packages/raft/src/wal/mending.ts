@@ -112,7 +112,7 @@ function copyGroup(wal: Wal, group: RecoveredGroup): void {
 }
 
 /** Puts a log that was written anew in its place; may be interrupted anywhere, and goes on at the next start. */
-async function finishMending(disk: Disk, directory: string): Promise<void> {
+export async function finishMending(disk: Disk, directory: string): Promise<void> {
   const mending = mendingDirectory(directory);
   const names = await disk.list(mending);
   if (names.length === 0) return;
