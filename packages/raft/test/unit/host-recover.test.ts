@@ -101,7 +101,7 @@ test('a plan that was half carried out can be carried out again, and one for ano
   // It has been moved: the report is of another directory by now.
   expect(await world.settled(apply(newCluster))).toBe('RECOVERY_REFUSED');
   const [other] = await reportsOf(world, [n4]);
-  const stale = { ...(other as SurvivorReport), groups: [{ ...(own.groups[0] as never) }] } as SurvivorReport;
+  const stale = { ...(other as SurvivorReport), groups: own.groups } as SurvivorReport;
   const refused = applyRecovery('data', planRecovery([stale]), stale, newCluster, offline(world, n4));
   expect(await world.failure(refused)).toMatchObject({ code: 'RECOVERY_REFUSED' });
 });
