@@ -3,7 +3,7 @@ import { type FailureFiles, replayCase, writeFailure } from './cli-failure.ts';
 import { historyLines } from './history/history-lines.ts';
 import { registerWorkload } from './register-workload.ts';
 import { scenarios } from './scenarios.ts';
-import { missingSights, seedsForSights, waitingSights } from './sights.ts';
+import { missingSights, seedsForSights } from './sights.ts';
 import { simulate, type SimulationOptions, type SimulationResult } from './simulation.ts';
 import type { CaseSurroundings } from './shrink/case.ts';
 import { Recorder } from './story/recorder.ts';
@@ -136,7 +136,6 @@ async function runMany(parsed: Arguments, makeWorkload: (() => Workload) | null,
   io.print(`${result.seeds} seeds, ${result.failures.length} failed, ${result.acknowledged} calls acknowledged`);
   saySpeed(result, cpuMs, io);
   for (const sight of result.missing) io.print(`never happened: ${sight}`);
-  for (const [sight, feature] of wantsSights(parsed) ? waitingSights : []) io.print(`waits for ${feature}: ${sight}`);
   return result.failures.length === 0 && result.missing.length === 0 ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 import type { Prng } from '../base/prng.ts';
 import type { NoriError } from '../base/errors.ts';
 import type { GroupId, Index } from '../core/types.ts';
+import type { Consistency, ReadProof } from '../host/api.ts';
 import type { WorldParts } from './checker.ts';
 import type { PlannedOperation } from './workload.ts';
 import type { Machine, Process } from './machine.ts';
@@ -21,13 +22,24 @@ export interface ClientOptions {
   readonly pipelined?: number;
   /** The share of calls that a node may not pass on. Default 0.1. */
   readonly unforwardedShare?: number;
+  /** What reads ask for, drawn anew for each. Default: most by the leader's lease, some by a round, a few stale. */
+  readonly consistency?: readonly Consistency[];
   /** Whether one more client reads at each leader that was replaced, right after a write at its successor. Default true. */
   readonly stalks?: boolean;
   /** Exactly these calls, instead of drawing any. One whose machine is not up is not made. */
   readonly script?: readonly ScriptedCall[];
 }
 
+const consistencies: readonly Consistency[] = ['lease', 'lease', 'lease', 'linearizable', 'linearizable', 'stale'];
 const noResult = new Uint8Array(0);
+
+/** What a host answered. */
+interface Said {
+  readonly index: Index;
+  readonly proof: ReadProof | null;
+  readonly result: Uint8Array;
+}
+
 /** Longer than any answer may take beyond its timeout: sweeps, turns and drifting clocks. */
 const answerSlackMs = 500;
 
@@ -106,7 +118,9 @@ export class Clients {
     if (!machine.up || process === null) return null;
     for (;;) {
       const planned = this.world.workload.next(this.prng, this.nextId);
-      if (planned.kind === 'write') return this.call(process, { client: -1, group, ...planned, forward: true });
+      if (planned.kind === 'write') {
+        return this.call(process, { client: -1, group, ...planned, forward: true, consistency: 'lease' });
+      }
     }
   }
 
@@ -114,7 +128,14 @@ export class Clients {
     const { process } = machine;
     if (!this.running || process?.state !== 'up') return null;
     const planned = this.plannedOf(kind);
-    return planned === null ? null : this.call(process, { client: this.count, group, ...planned, forward: false });
+    if (planned === null) return null;
+    const consistency = this.drawConsistency((one) => one !== 'stale');
+    return this.call(process, { client: this.count, group, ...planned, forward: false, consistency });
+  }
+
+  private drawConsistency(fits: (consistency: Consistency) => boolean): Consistency {
+    const fitting = (this.options.consistency ?? consistencies).filter(fits);
+    return fitting.length === 0 ? 'lease' : pick(this.prng, fitting);
   }
 
   /** A call of this kind, if the workload makes any. */
@@ -156,22 +177,25 @@ export class Clients {
       }
       const planned = world.workload.next(prng, this.nextId);
       const forward = !chance(prng, this.options.unforwardedShare ?? 0.1);
-      this.call(process, { client, group: pick(prng, world.groups), ...planned, forward });
+      const consistency = this.drawConsistency(() => true);
+      this.call(process, { client, group: pick(prng, world.groups), ...planned, forward, consistency });
     });
   }
 
-  private replay({ client, group, place, kind, payload, forward = true }: ScriptedCall): void {
+  private replay({ place, ...call }: ScriptedCall): void {
+    const { client, group, kind, payload, forward = true, consistency = 'lease' } = call;
     const { machines } = this.world;
     const { process } = machines[place % machines.length] as Machine;
-    if (this.running && process?.state === 'up') this.call(process, { client, group, kind, payload, forward });
+    if (!this.running || process?.state !== 'up') return;
+    this.call(process, { client, group, kind, payload, forward, consistency });
   }
 
   private call(
     process: Process,
-    asked: Pick<ClientOperation, 'client' | 'group' | 'kind' | 'payload' | 'forward'>,
+    asked: Pick<ClientOperation, 'client' | 'group' | 'kind' | 'payload' | 'forward' | 'consistency'>,
   ): ClientOperation {
     const { world } = this;
-    const { client, group, kind, payload, forward } = asked;
+    const { client, group, kind, payload, forward, consistency } = asked;
     const id = this.nextId;
     this.nextId += 1;
     const operation: ClientOperation = {
@@ -181,6 +205,7 @@ export class Clients {
       kind,
       payload,
       forward,
+      consistency,
       node: process.machine.id,
       invokedMs: world.nowMs,
       answeredMs: 0,
@@ -188,11 +213,13 @@ export class Clients {
       code: '',
       index: 0,
       result: noResult,
+      proof: null,
     };
     this.operations.push(operation);
     this.pending.set(operation, process);
     world.timeline.record(Kind.client, process.machine.place, kind === 'write' ? 1 : 2);
-    world.timeline.tell(operation.node, kind, { id, client, group });
+    const asking = kind === 'read' ? { id, client, group, consistency } : { id, client, group };
+    world.timeline.tell(operation.node, kind, asking);
     for (const checker of world.checkers) checker.onInvoke?.(world, operation);
     // It reaches the process as any input does: later, if the machine stands still.
     world.timeline.inOrder(world.nowMs, process, () => this.enter(process, operation));
@@ -205,21 +232,21 @@ export class Clients {
   private enter(process: Process, operation: ClientOperation): void {
     const { host } = process;
     if (host === null) return;
-    const { group, payload, id, forward } = operation;
+    const { group, payload, id, forward, consistency } = operation;
     const options = { timeoutMs: this.timeoutMs, forward };
     if (operation.kind === 'write') {
       host.submit(group, sealCommand(id, payload), options, (error, index, result) =>
-        this.onAnswer(operation, error, index, result),
+        this.onAnswer(operation, error, { index, proof: null, result }),
       );
     } else {
-      host.query(group, payload.slice(), { ...options, consistency: 'linearizable' }, (error, proof, result) =>
-        this.onAnswer(operation, error, proof?.index ?? 0, result),
+      host.query(group, payload.slice(), { ...options, consistency }, (error, proof, result) =>
+        this.onAnswer(operation, error, { index: proof?.index ?? 0, proof, result }),
       );
     }
   }
 
   /** Called from inside a host: a broken promise is noted, not thrown. */
-  private onAnswer(operation: ClientOperation, error: NoriError | null, index: Index, result: Uint8Array): void {
+  private onAnswer(operation: ClientOperation, error: NoriError | null, said: Said): void {
     this.world.check(() => {
       const process = this.pending.get(operation);
       if (process !== undefined) this.world.look(process.machine);
@@ -227,11 +254,12 @@ export class Clients {
         throw new Violation('OneAnswer', `operation ${operation.id} was answered twice`);
       }
       if (operation.outcome !== 'pending') {
-        this.onLateAnswer(operation, error, index, result);
+        this.onLateAnswer(operation, error, said);
         return;
       }
-      operation.index = index;
-      operation.result = result.slice();
+      operation.index = said.index;
+      operation.result = said.result.slice();
+      operation.proof = said.proof;
       if (error === null) this.settle(operation, 'ok', '');
       else if (operation.kind === 'read') this.settle(operation, 'failed', error.code);
       else this.settle(operation, error.outcome === 'unknown' ? 'unknown' : 'refused', error.code);
@@ -239,11 +267,12 @@ export class Clients {
   }
 
   /** Nobody hears it any more, but it must be true all the same. To its client the outcome stays unknown. */
-  private onLateAnswer(operation: ClientOperation, error: NoriError | null, index: Index, result: Uint8Array): void {
+  private onLateAnswer(operation: ClientOperation, error: NoriError | null, said: Said): void {
     const { world } = this;
+    const { index, proof } = said;
     if (operation.kind === 'read') {
       if (error !== null) return;
-      const late = { ...operation, index, result: result.slice(), outcome: 'ok' } as const;
+      const late = { ...operation, index, proof, result: said.result.slice(), outcome: 'ok' } as const;
       for (const checker of world.checkers) checker.onRead?.(world, late);
       return;
     }

@@ -19,6 +19,8 @@ export class MachineClock {
   private soonAtMs = 0;
   /** The monotonic clock stands still while a machine is suspended; the wall clock does not. */
   private stoppedAtMs: number | null = null;
+  /** Local time at which it last stood still; -Infinity when it never did. */
+  stoodStillMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(timeline: Timeline, start: { readonly monotonicMs: number; readonly wallMs: number }) {
     this.timeline = timeline;
@@ -47,6 +49,7 @@ export class MachineClock {
 
   suspend(): void {
     this.stoppedAtMs ??= this.nowMs();
+    this.stoodStillMs = this.stoppedAtMs;
   }
 
   resume(): void {

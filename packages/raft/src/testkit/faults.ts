@@ -111,25 +111,29 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   rot: { rate: 5, forMsMax: 1000 },
 };
 
-/** Happen in the scenarios made for them: with fewer voters, fewer disks may be spoiled than other faults reckon with. */
-const scenarioFaults: ReadonlySet<FaultKind> = new Set(['changeMembers', 'rot']);
+/** Happen in the scenarios made for them. */
+const scenarioFaults: ReadonlySet<FaultKind> = new Set(['rot']);
+/** Spoil a disk for good. Where members change there may be a single voter, and nobody to remember for it. */
+const spoiling: readonly FaultKind[] = ['bitFlip', 'wipe', 'zeroedSector', 'misdirectedWrite', 'staleSector'];
+const changingShare = 0.25;
 
-/** Every kind in half of all seeds, each with a rate around its usual one. */
+/** Every kind in half of all seeds, each with a rate around its usual one; a quarter of all change members instead of spoiling disks. */
 export function drawRates(prng: Prng): FaultRates {
   const rates: FaultRates = {};
+  const changing = prng.fraction() < changingShare;
   const intensity = pick(prng, [0.3, 1, 1, 2]);
   for (const kind of faultKinds) {
-    if (scenarioFaults.has(kind)) continue;
-    if (prng.fraction() < 0.5) rates[kind] = usual[kind].rate * intensity * spread(prng, 0.5, 2);
+    if (scenarioFaults.has(kind) || (changing ? spoiling.includes(kind) : kind === 'changeMembers')) continue;
+    const drawn = prng.fraction() < 0.5 || kind === 'changeMembers';
+    if (drawn) rates[kind] = usual[kind].rate * intensity * spread(prng, 0.5, 2);
   }
   return rates;
 }
 
 /** All rates a user did not set, as usual. */
 export function usualRates(): FaultRates {
-  return Object.fromEntries(
-    faultKinds.filter((kind) => !scenarioFaults.has(kind)).map((kind) => [kind, usual[kind].rate]),
-  );
+  const kinds = faultKinds.filter((kind) => kind !== 'changeMembers' && !scenarioFaults.has(kind));
+  return Object.fromEntries(kinds.map((kind) => [kind, usual[kind].rate]));
 }
 
 /** What happens when: everything drawn ahead of time, so that a schedule can be kept, cut down and replayed. */

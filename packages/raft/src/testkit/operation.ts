@@ -1,5 +1,6 @@
 import { setU32At, u32At } from '../base/little-endian.ts';
 import type { GroupId, Index } from '../core/types.ts';
+import type { Consistency, ReadProof } from '../host/api.ts';
 
 export type OperationOutcome =
   | 'pending'
@@ -21,6 +22,8 @@ export interface ClientOperation {
   readonly payload: Uint8Array;
   /** Whether a node that does not lead may pass it on. */
   readonly forward: boolean;
+  /** What a read asks for. */
+  readonly consistency: Consistency;
   readonly node: string;
   readonly invokedMs: number;
   /** When the client had its answer, or stopped waiting. */
@@ -29,6 +32,8 @@ export interface ClientOperation {
   code: string;
   index: Index;
   result: Uint8Array;
+  /** How an answered read was proved. */
+  proof: ReadProof | null;
 }
 
 /** A call as it was made once, to be made again. */
@@ -42,6 +47,8 @@ export interface ScriptedCall {
   readonly payload: Uint8Array;
   /** Default true. */
   readonly forward?: boolean;
+  /** Of a read. Default `lease`. */
+  readonly consistency?: Consistency;
 }
 
 export const operationHeadBytes = 8;

@@ -27,6 +27,11 @@ export class RegisterMachine implements StateMachine {
     return encode(this.registers.get(query[0] as number));
   }
 
+  /** Whether one of these commands is about the register that is read. */
+  conflicts(query: Uint8Array, entries: readonly AppliedEntry[]): boolean {
+    return entries.some(({ command }) => command.length > 0 && command[1] === query[0]);
+  }
+
   /** The same bytes for the same state, whatever led to it. */
   snapshot(): AsyncIterable<Uint8Array> {
     const keys = [...this.registers.keys()].sort((one, other) => one - other);
@@ -50,6 +55,7 @@ export class RegisterMachine implements StateMachine {
 
 /** Every value a register ever had, with the index from which on it had it. */
 class RegisterModel implements Model {
+  readonly limbo = true;
   private readonly registers = new Map<number, Register>();
   private readonly histories = new Map<number, { readonly from: Index; readonly answer: Uint8Array }[]>();
 

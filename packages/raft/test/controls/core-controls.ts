@@ -5,7 +5,7 @@ const deposedLeaders: Ordeal = {
   nodes: 3,
   groups: 1,
   seconds: 15,
-  clients: { count: 2, thinkMsMax: 500 },
+  clients: { count: 2, thinkMsMax: 500, consistency: ['linearizable'] },
   faults: { isolate: 30, pause: 10, split: 10 },
 };
 

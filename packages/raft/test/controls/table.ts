@@ -2,6 +2,7 @@ import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
 import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
+import { leaseHostControls } from './lease-host-controls.ts';
 import { limboControls } from './limbo-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
@@ -15,4 +16,5 @@ export const controls: readonly Control[] = [
   ...hostControls,
   ...leaseControls,
   ...limboControls,
+  ...leaseHostControls,
 ];

@@ -44,7 +44,8 @@ function writtenOnce(limbo: boolean): ClientChecker {
 
 function call(fields: Partial<ClientOperation>): ClientOperation {
   const made = { client: 0, group, payload: nothing, forward: true, node: 'n1', invokedMs: 0, answeredMs: 0 };
-  return { ...made, id: 9, kind: 'read', outcome: 'ok', code: '', index: 0, result: nothing, ...fields };
+  const asked = { consistency: 'lease', proof: null } as const;
+  return { ...made, id: 9, kind: 'read', outcome: 'ok', code: '', index: 0, result: nothing, ...asked, ...fields };
 }
 
 /** A read that began when `toldIndex` had been told of, and what it was answered. */

@@ -46,8 +46,9 @@ export class ClientChecker implements Checker {
     this.tell(group, index);
   }
 
-  onRead(world: SimWorld, { id, group, index, payload, result }: ClientOperation): void {
-    const floor = this.floors.get(id) ?? 0;
+  onRead(world: SimWorld, { id, group, index, payload, result, consistency, proof }: ClientOperation): void {
+    const stale = consistency === 'stale';
+    const floor = stale ? 0 : (this.floors.get(id) ?? 0);
     this.floors.delete(id);
     const last = this.canons.get(group)?.lastIndex ?? 0;
     requireThat(index <= last, 'ReadLinearizable', () => `read ${id} saw ${index}, which is not committed`);
@@ -61,16 +62,16 @@ export class ClientChecker implements Checker {
         'ReadLinearizable',
         () => `read ${id} saw the state of ${index}, though ${floor} was told of before it began`,
       );
-      const stale = model.judge(payload, floor, result);
+      const mattered = model.judge(payload, floor, result);
       requireThat(
-        stale === null,
+        mattered === null,
         'ReadLinearizable',
-        () => `read ${id} saw the state of ${index}, though ${floor} was told of before it began: ${stale}`,
+        () => `read ${id} saw the state of ${index}, though ${floor} was told of before it began: ${mattered}`,
       );
       world.saw('read past entries in limbo');
     }
-    this.tell(group, index);
-    world.saw('linearizable read');
+    if (!stale) this.tell(group, index);
+    world.saw(`read by ${proof?.via ?? 'nobody'}`);
   }
 
   onFailed(world: SimWorld, { id, kind, outcome, code }: ClientOperation): void {

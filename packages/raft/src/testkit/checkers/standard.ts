@@ -8,6 +8,7 @@ import { ClientChecker } from './client-checker.ts';
 import { CommitChecker } from './commit-checker.ts';
 import { DurabilityChecker } from './durability-checker.ts';
 import { DurableViews } from './durable-view.ts';
+import { LeaseChecker } from './lease-checker.ts';
 import { LogChecker } from './log-checker.ts';
 import { RestartChecker } from './restart-checker.ts';
 import { WireChecker } from './wire-checker.ts';
@@ -35,9 +36,11 @@ export function standardCheckers(options: {
     if (model !== undefined) models.set(group, model);
   }
   const views = new DurableViews();
+  const leases = new LeaseChecker();
   const checkers = [
     new LogChecker(canons),
-    new WireChecker(views),
+    new WireChecker(views, leases),
+    leases,
     new CommitChecker(views),
     new RestartChecker(views),
     new BoundsChecker(boundsEveryMs),

@@ -14,6 +14,7 @@ import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
 import type { DurableGroup, DurableViews } from './durable-view.ts';
+import type { LeaseChecker } from './lease-checker.ts';
 import { Refusals } from './refusals.ts';
 
 /**
@@ -27,9 +28,11 @@ export class WireChecker implements Checker {
   /** Whom each node voted for, by group, term and node, for ever. */
   private readonly votes: Map<string, NodeId> = new Map();
   private readonly refusals = new Refusals();
+  private readonly leases: LeaseChecker;
 
-  constructor(views: DurableViews) {
+  constructor(views: DurableViews, leases: LeaseChecker) {
     this.views = views;
+    this.leases = leases;
   }
 
   onSend(world: SimWorld, from: Machine, to: string, bytes: Uint8Array): void {
@@ -57,6 +60,7 @@ export class WireChecker implements Checker {
       'TermMonotone',
       () => `${from.id} speaks for term ${message.term} of group ${group}, which its disk does not know`,
     );
+    this.leases.sent(world, from, group, message);
     switch (message.kind) {
       case MessageKind.vote:
         this.voted(from, group, { term: message.term, candidate: from.id as NodeId });

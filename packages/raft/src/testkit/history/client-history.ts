@@ -3,7 +3,7 @@ import type { Operation } from '../linearizability/model.ts';
 import type { ClientOperation } from '../operation.ts';
 import type { PlannedOperation } from '../workload.ts';
 
-/** What clients of a group did and were told. Calls that certainly had no effect are left out, reads without an answer too. */
+/** What clients of a group did and were told. Calls that certainly had no effect are left out, stale reads and reads without an answer too. */
 export function clientHistory(
   operations: readonly ClientOperation[],
   group: GroupId,
@@ -11,8 +11,9 @@ export function clientHistory(
   return operations.filter((operation) => operation.group === group && counts(operation)).map(asClientsSawIt);
 }
 
-function counts({ kind, outcome }: ClientOperation): boolean {
-  return kind === 'write' ? outcome !== 'refused' : kind === 'read' && outcome === 'ok';
+/** Whoever asks for less than a linearizable read gets less. */
+function counts({ kind, outcome, consistency }: ClientOperation): boolean {
+  return kind === 'write' ? outcome !== 'refused' : outcome === 'ok' && consistency !== 'stale';
 }
 
 function asClientsSawIt(operation: ClientOperation): Operation<PlannedOperation, Uint8Array> {

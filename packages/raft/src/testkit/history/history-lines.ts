@@ -6,7 +6,7 @@ export function historyLines(workload: Workload, operations: readonly ClientOper
   const recorded = workload.recorded?.bind(workload);
   if (recorded === undefined) return null;
   return operations
-    .filter(({ kind, outcome }) => kind === 'write' || (kind === 'read' && outcome === 'ok'))
+    .filter(({ kind, outcome, consistency }) => kind === 'write' || (outcome === 'ok' && consistency !== 'stale'))
     .map((operation) => {
       const { kind, payload, group, outcome, invokedMs, answeredMs } = operation;
       const answered = outcome === 'ok';

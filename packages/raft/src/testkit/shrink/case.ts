@@ -1,3 +1,4 @@
+import type { Consistency } from '../../host/api.ts';
 import { type Fault, faultKinds } from '../faults.ts';
 import type { ClientOperation, ScriptedCall } from '../operation.ts';
 import type { SimulationOptions } from '../simulation.ts';
@@ -34,8 +35,10 @@ export function optionsOf(one: SimulationCase, surroundings: CaseSurroundings): 
 export function scriptOf(operations: readonly ClientOperation[]): ScriptedCall[] {
   return operations
     .filter(({ client }) => client >= 0)
-    .map(({ invokedMs, client, group, node, kind, payload, forward }) => {
-      return { atMs: invokedMs, client, group, place: Number(node.slice(1)) - 1, kind, payload, forward };
+    .map(({ invokedMs, client, group, node, kind, payload, forward, consistency }) => {
+      const place = Number(node.slice(1)) - 1;
+      const call = { atMs: invokedMs, client, group, place, kind, payload, forward };
+      return kind === 'read' ? { ...call, consistency } : call;
     });
 }
 
@@ -89,7 +92,14 @@ function callOf(item: unknown): ScriptedCall {
     kind,
     payload: bytesOf(textOf(fields, 'payload')),
     forward: fields['forward'] !== false,
+    ...(kind === 'read' ? { consistency: consistencyOf(fields['consistency'] ?? 'lease') } : {}),
   };
+}
+
+function consistencyOf(value: unknown): Consistency {
+  const known = (['lease', 'linearizable', 'stale'] as const).find((one) => one === value);
+  if (known === undefined) throw new TypeError('a read is by lease, linearizable or stale');
+  return known;
 }
 
 function recordOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -1,0 +1,75 @@
+import { type Control, edit, type Ordeal } from './control.ts';
+
+/** Leaders that are cut off and stand still while they hold a lease, and somebody who reads at them. */
+const deposedHolders: Ordeal = {
+  nodes: 3,
+  groups: 1,
+  seconds: 30,
+  clients: { count: 4, thinkMsMax: 100, consistency: ['lease'], stalks: true },
+  faults: { isolate: 20, pause: 10, suspend: 20, crash: 10, transfer: 10, drift: 10 },
+};
+
+const judged = /LeaseDisjoint|LeasePromise|ReadLinearizable/;
+
+/** Rules of the lease on whole hosts: with their clocks, disks, restarts and callers. */
+export const leaseHostControls: readonly Control[] = [
+  {
+    name: 'host-no-deferred-commit',
+    bug: 'A new leader commits at once, while a former one may still answer reads by its lease.',
+    edits: [edit('core/replication.ts', 'if (nowMs < leader.barrierUntilMs) return false;', '')],
+    seeds: 10,
+    caughtBy: judged,
+    ordeal: deposedHolders,
+    fast: true,
+  },
+  {
+    name: 'host-clock-not-guarded',
+    bug: 'A host that was suspended goes on with a lease that ran out meanwhile.',
+    edits: [
+      edit(
+        'host/turn.ts',
+        'const cause = this.timeGuard.check(nowMs, this.clock.wallMs());',
+        'const cause = this.timeGuard.check(nowMs, this.clock.wallMs()) === null ? null : null;',
+      ),
+    ],
+    seeds: 20,
+    caughtBy: judged,
+    ordeal: deposedHolders,
+  },
+  {
+    name: 'host-reads-through-limbo',
+    bug: 'A new leader takes every read for one that nothing in limbo has to do with.',
+    edits: [
+      edit(
+        'host/group-reads.ts',
+        'return !stateMachine.conflicts(query, this.limbo.entries);',
+        'return stateMachine.conflicts(query, this.limbo.entries) !== null;',
+      ),
+    ],
+    seeds: 40,
+    caughtBy: /ReadLinearizable/,
+    ordeal: deposedHolders,
+  },
+  {
+    name: 'host-promise-forgotten',
+    bug: 'A host that starts has forgotten what it promised.',
+    edits: [
+      edit(
+        'core/state.ts',
+        'this.promises = (start.hardState?.promises ?? []).map((promise) => ({',
+        'this.promises = [].map((promise: HeldPromise) => ({',
+      ),
+    ],
+    seeds: 40,
+    caughtBy: judged,
+    ordeal: { ...deposedHolders, faults: { isolate: 40, crashAtCompletion: 120 } },
+  },
+  {
+    name: 'host-lease-from-receipt',
+    bug: 'A lease begins when its acknowledgement arrives.',
+    edits: [edit('core/lease.ts', 'progress.leaseAckedMs = sentMs;', 'progress.leaseAckedMs = nowMs;')],
+    seeds: 40,
+    caughtBy: judged,
+    ordeal: { ...deposedHolders, faults: { isolate: 20, pause: 20, slowNetwork: 20, messageChaos: 20 } },
+  },
+];
