@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Entry, EntryKind, type GroupId } from '../../core/types.ts';
+import { type Entry, EntryKind, type GroupId, type Term } from '../../core/types.ts';
 import type { SimWorld } from '../checker.ts';
 import { type ClientOperation, sealCommand } from '../operation.ts';
 import type { Model } from '../workload.ts';
@@ -8,7 +8,14 @@ import { ClientChecker } from './client-checker.ts';
 
 const group = 1 as GroupId;
 const nothing = new Uint8Array(0);
-const world = { saw: () => {} } as unknown as SimWorld;
+
+/** A world whose only node leads term 1, or term 2 and does not know yet how far the leader of term 1 had got. */
+function worldOf(term: Term): SimWorld {
+  const raft = { term, leader: { limboEnd: 3 }, log: { commit: 1, termAt: () => 1 } };
+  return { saw: () => {}, nowMs: 0, groups: [group], machines: [{ raft: () => raft }] } as unknown as SimWorld;
+}
+
+const world = worldOf(1 as Term);
 
 /** One cell, and a bystander nobody writes: a query of one byte asks for the bystander. */
 class Cell implements Model {
@@ -53,11 +60,14 @@ function read(
   checker: ClientChecker,
   toldIndex: number,
   answer: { index: number; value: number; query?: Uint8Array },
+  term: Term = 1 as Term,
 ): void {
+  const world = worldOf(term);
   checker.onRead(world, call({ id: 8, index: toldIndex, result: Uint8Array.of(toldIndex >= 2 ? 7 : 0) }));
   checker.onInvoke(world, call({ id: 9 }));
   const { index, value, query = nothing } = answer;
-  checker.onRead(world, call({ id: 9, index, payload: query, result: Uint8Array.of(value) }));
+  const proof = { via: 'readIndex', index, term } as const;
+  checker.onRead(world, call({ id: 9, index, payload: query, result: Uint8Array.of(value), proof }));
 }
 
 test('a read may be answered from before entries that change nothing', () => {
@@ -72,10 +82,12 @@ test('a read from before a command somebody was told of is stale', () => {
   }
 });
 
-test('only a machine that can tell conflicts answers from before a command that is no matter to the query', () => {
+test('only a leader in limbo, with a machine that can tell conflicts, answers from before a command that is no matter to the query', () => {
   const bystander = { index: 1, value: 0, query: Uint8Array.of(1) };
-  expect(() => read(writtenOnce(true), 2, bystander)).not.toThrow();
-  expect(() => read(writtenOnce(false), 2, bystander)).toThrow(/though 2 was told of/);
+  const inLimbo = 2 as Term;
+  expect(() => read(writtenOnce(true), 2, bystander, inLimbo)).not.toThrow();
+  expect(() => read(writtenOnce(true), 2, bystander)).toThrow(/though 2 was told of/);
+  expect(() => read(writtenOnce(false), 2, bystander, inLimbo)).toThrow(/though 2 was told of/);
 });
 
 test('an answer must be the one as of its index, whoever was told what', () => {

@@ -1,5 +1,7 @@
-import { EntryKind, type GroupId, type Index } from '../../core/types.ts';
+import { isInLimbo } from '../../core/lease.ts';
+import { EntryKind, type GroupId, type Index, type Term } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
+import type { Machine } from '../machine.ts';
 import { type ClientOperation, operationIdOf, payloadOf } from '../operation.ts';
 import { requireThat } from '../violation.ts';
 import type { Model } from '../workload.ts';
@@ -18,6 +20,8 @@ export class ClientChecker implements Checker {
   private readonly floors: Map<number, Index> = new Map();
   /** By group: the highest index anybody was told of. */
   private readonly told: Map<GroupId, Index> = new Map();
+  /** By group and term: when its leader was last seen not to know yet how far its predecessor had got. */
+  private readonly limbo: Map<GroupId, Map<Term, number>> = new Map();
   private readonly groupOf: Map<number, GroupId> = new Map();
 
   constructor(canons: ReadonlyMap<GroupId, Canon>, models: ReadonlyMap<GroupId, Model>) {
@@ -26,9 +30,26 @@ export class ClientChecker implements Checker {
     for (const [group, canon] of canons) canon.onCommitted.push((committed) => this.onCommitted(group, committed));
   }
 
-  onInvoke(_world: SimWorld, operation: ClientOperation): void {
+  afterEvent(world: SimWorld, machine: Machine): void {
+    const { groups } = world;
+    for (let at = 0; at < groups.length; at += 1) {
+      const group = groups[at] as GroupId;
+      const raft = machine.raft(group);
+      if (raft === null || raft.leader === null || !isInLimbo(raft)) continue;
+      let terms = this.limbo.get(group);
+      if (terms === undefined) {
+        terms = new Map();
+        this.limbo.set(group, terms);
+      }
+      terms.set(raft.term, world.nowMs);
+    }
+  }
+
+  onInvoke(world: SimWorld, operation: ClientOperation): void {
     this.groupOf.set(operation.id, operation.group);
-    if (operation.kind === 'read') this.floors.set(operation.id, this.told.get(operation.group) ?? 0);
+    if (operation.kind === 'write') return;
+    this.floors.set(operation.id, this.told.get(operation.group) ?? 0);
+    for (const machine of world.machines) this.afterEvent(world, machine);
   }
 
   onAck(_world: SimWorld, { id, group, index }: ClientOperation): void {
@@ -46,7 +67,8 @@ export class ClientChecker implements Checker {
     this.tell(group, index);
   }
 
-  onRead(world: SimWorld, { id, group, index, payload, result, consistency, proof }: ClientOperation): void {
+  onRead(world: SimWorld, read: ClientOperation): void {
+    const { id, group, index, payload, result, consistency, proof } = read;
     const stale = consistency === 'stale';
     const floor = stale ? 0 : (this.floors.get(id) ?? 0);
     this.floors.delete(id);
@@ -58,7 +80,7 @@ export class ClientChecker implements Checker {
     // A new leader may not know yet that entries in limbo are committed, and answer what they do not change.
     if (this.lastEffect(group, floor) > index) {
       requireThat(
-        model?.limbo === true,
+        model?.limbo === true && this.wasInLimbo(world, read),
         'ReadLinearizable',
         () => `read ${id} saw the state of ${index}, though ${floor} was told of before it began`,
       );
@@ -119,6 +141,12 @@ export class ClientChecker implements Checker {
       () => `operation ${operation} was refused for certain and then committed at ${index}`,
     );
     this.models.get(group)?.committed(index, entry.timeMs, payloadOf(entry.payload));
+  }
+
+  /** Whether the leader whose word the answer rests on was in limbo at some moment since the read began. */
+  private wasInLimbo(world: SimWorld, { group, proof, invokedMs }: ClientOperation): boolean {
+    for (const machine of world.machines) this.afterEvent(world, machine);
+    return (this.limbo.get(group)?.get(proof?.term ?? 0) ?? -1) >= invokedMs;
   }
 
   /** The last entry through `index` that may have changed what is read: all but the leaders' own, and configurations. */
