@@ -1,6 +1,5 @@
 import { Prng } from '../base/prng.ts';
 import { drawRates, faultKinds } from './faults.ts';
-import { MembershipSights } from './membership-sights.ts';
 import { pick, spread } from './random.ts';
 import type { SimulationOptions } from './simulation.ts';
 
@@ -30,7 +29,6 @@ export function churn(seed: number): SimulationOptions {
       snapshotChunkBytes: pick(prng, [16, 1024]),
       snapshotBytesPerSecond: pick(prng, [1000, 1_000_000]),
     },
-    checkers: [new MembershipSights()],
   };
 }
 

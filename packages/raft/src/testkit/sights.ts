@@ -69,7 +69,6 @@ export const campaignSights: readonly string[] = [
   'node restarted inside a lease',
   'leader went down inside its lease',
   'joint configuration entered',
-  'joint configuration left',
   'leader removed itself',
 ];
 
@@ -88,7 +87,8 @@ export const longCampaignSights: readonly string[] = [
   'DiskRoom',
   'snapshot install interrupted then completed',
   'read past entries in limbo',
-  'joint configuration left under another leader',
+  'leader elected inside a joint configuration',
+  'configuration rolled back',
 ];
 
 /** How many seeds it takes before a sight that is missing means something. */

@@ -24,7 +24,7 @@ export interface SimulationOptions {
   readonly nodes?: number;
   /** Default 1. */
   readonly groups?: number;
-  /** Only the last so many machines may lose what their disks vouched for. Default: any, but a minority at a time. */
+  /** Only the last so many machines may lose what their disks vouched for. Default: any, but a minority at a time; none where members change. */
   readonly fragile?: number;
   /** How long faults go on, in simulated seconds. Default 60. */
   readonly seconds?: number;
@@ -68,7 +68,11 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
   const standard = standardCheckers({ groups, workload, durabilityEveryMs: 20_000 });
   const prng = new Prng(seed ^ 0x6661_756c);
   const clients = options.clients ?? drawClients(new Prng(seed ^ 0x636c_6965));
+  const rates = options.faults ?? drawRates(prng);
+  const schedule = options.schedule ?? drawSchedule(prng.uint32(), rates, seconds * 1000);
+  const changing = schedule.some(({ kind }) => kind === 'changeMembers');
   const world = new World({
+    ...(changing ? { fragile: 0 } : {}),
     ...options,
     host: { ...drawSnapshots(new Prng(seed ^ 0x736e_6170)), ...options.host },
     clients,
@@ -81,8 +85,6 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
       ...(workload.sequential === undefined ? [] : [new HistoryChecker(workload.sequential)]),
     ],
   });
-  const rates = options.faults ?? drawRates(prng);
-  const schedule = options.schedule ?? drawSchedule(prng.uint32(), rates, seconds * 1000);
   const startMs = realNowMs();
   const realWorld = shutOutRealWorld();
   let violation: Violation | null = null;

@@ -27,12 +27,8 @@ export function harmable(world: World, prng: Prng): Machine | null {
   if (harmed + 1 > Math.floor((machines.length - 1) / 2)) return null;
   const founded = machines.every(({ process }) => process?.host?.status().founded ?? true);
   const everMet = machines.every(({ boots }) => boots > 0) && world.leader(world.groups[0] as number) !== null;
-  return founded && everMet
-    ? pick(
-        prng,
-        machines.filter(({ fragile }) => fragile),
-      )
-    : null;
+  const fragile = machines.filter((machine) => machine.fragile);
+  return founded && everMet && fragile.length > 0 ? pick(prng, fragile) : null;
 }
 
 export function others(world: World, one: Machine): Machine[] {

@@ -3,7 +3,6 @@ import { type Entry, type GroupId, type Index, type NodeId, Role, type Term } fr
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
-import { ChangeSights } from '../change-sights.ts';
 import { type Canon, entryDigest } from './canon.ts';
 
 /** A node of a group as it was when last looked at. */
@@ -36,7 +35,6 @@ export class LogChecker implements Checker {
   /** The newest term each node had made durable, over all its lives. */
   private readonly terms: Map<string, Term> = new Map();
   private readonly leaders: Map<string, NodeId> = new Map();
-  private readonly changes = new ChangeSights();
   /** Every entry ever seen in a log: by group, then term, then index. */
   private readonly entries: Map<Term, Map<Index, Seen>>[] = [];
 
@@ -104,7 +102,7 @@ export class LogChecker implements Checker {
     if (log.lastIndex !== before.lastIndex || log.epoch !== before.epoch) {
       this.logChanged(world, key, group, raft, before);
     }
-    if (log.commit > before.commit) this.advanced(world, machine, group, raft, before);
+    if (log.commit > before.commit) this.advanced(world, machine, group, raft, before.commit);
     before.term = raft.term;
     before.durable = raft.hardStateDurable;
     before.votes = raft.votes.size;
@@ -142,7 +140,6 @@ export class LogChecker implements Checker {
       () => `group ${group}: ${raft.id} leads term ${raft.term} twice`,
     );
     this.leaders.set(office, raft.id);
-    this.changes.elected(group, raft);
     world.saw('leader elected');
     if (raft.early.isOpen(machine.clock.nowMs())) world.saw('leader elected early, for the last one was gone');
     // What was committed in an earlier term is in the new leader's log: by LogMatching the last of it is enough.
@@ -208,7 +205,7 @@ export class LogChecker implements Checker {
     );
   }
 
-  private advanced(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, before: Before): void {
+  private advanced(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState, from: Index): void {
     const canon = this.canons.get(group) as Canon;
     const { log } = raft;
     requireThat(
@@ -217,17 +214,12 @@ export class LogChecker implements Checker {
       'CommitOwnTerm',
       () => `${machine.id} committed ${log.commit} of an earlier term by counting, as leader of term ${raft.term}`,
     );
-    for (let index = Math.max(before.commit, log.baseIndex) + 1; index <= log.commit; index += 1) {
+    for (let index = Math.max(from, log.baseIndex) + 1; index <= log.commit; index += 1) {
       const entry = log.entryAt(index);
       if (index > canon.lastIndex && entry.term < raft.term && raft.role === Role.leader) {
         world.saw('entry of an earlier term committed');
       }
-      const first = index > canon.lastIndex;
       canon.committed(entry, machine.id, raft.term, world.nowMs);
-      if (first && entry.configuration !== null) {
-        const leader = before.role === Role.leader ? raft.id : null;
-        this.changes.committed(world, group, entry.configuration, leader);
-      }
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { GroupId } from '../../core/types.ts';
 import type { Checker } from '../checker.ts';
+import { MembershipSights } from '../membership-sights.ts';
 import type { Model, Workload } from '../workload.ts';
 import { ApplyChecker } from './apply-checker.ts';
 import { BoundsChecker } from './bounds-checker.ts';
@@ -41,6 +42,7 @@ export function standardCheckers(options: {
     new LogChecker(canons),
     new WireChecker(views, leases),
     leases,
+    new MembershipSights(),
     new CommitChecker(views),
     new RestartChecker(views),
     new BoundsChecker(boundsEveryMs),
