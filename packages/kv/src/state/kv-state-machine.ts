@@ -149,6 +149,10 @@ export class KvStateMachine implements StateMachine {
     this.#store = next;
   }
 
+  hasRoom(): boolean {
+    return this.#store.hasRoom;
+  }
+
   durablePosition(): AppliedPosition | null {
     return this.#store.durablePosition;
   }

@@ -68,6 +68,7 @@ class MemoryCapture implements Capture {
 export class MemoryStore implements Store {
   /** The state is built anew from snapshot and log at each start. */
   readonly durablePosition = null;
+  readonly hasRoom = true;
   timeMs = 0;
   #slots = new Map<number, SlotKeys>();
   #count = 0;

@@ -54,6 +54,8 @@ export interface Store {
   applied(at: AppliedPosition): Promise<void> | null;
   /** While a store is being filled: resolves when there is room for more. */
   relief(): Promise<void>;
+  /** See StateMachine.hasRoom. */
+  readonly hasRoom: boolean;
   /** See StateMachine.durablePosition. */
   readonly durablePosition: AppliedPosition | null;
   /** An empty store that is to take this one's place. Until it is adopted, this one is the shard's. */

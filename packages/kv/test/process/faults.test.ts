@@ -118,64 +118,67 @@ describe('a leader that stops for a while', () => {
 });
 
 describe('a disk that is full', () => {
-  test('writes are refused, nothing acknowledged is lost, not even by a kill, and room brings them back', async () => {
-    // Room for four segments, and not for a fifth.
-    const volume = await SmallVolume.mount(mkdtempSync(join(tmpdir(), 'nori-kv-small-')), 72);
-    // Hooks run last first: the volume goes when nobody uses it any more.
-    onTestFinished(() => volume.unmount());
-    const cluster = await TestCluster.start({
-      nodes: 1,
-      shards: 1,
-      // Keys on disk fill the volume beside the log; what then happens first is in the README's known limits.
-      flags: ['--engine', 'memory'],
-      dataDirOf: (id) => join(volume.path, id),
-    });
-    onTestFinished(() => cluster.close());
-    const value = 'x'.repeat(256 * 1024);
-    const acknowledged: string[] = [];
-    let refusal: ErrorReply | null = null;
-    const client = await cluster.connect('n1');
-    for (let count = 0; count < 600 && refusal === null; count += 1) {
-      const reply = await client.ask('SET', `k${count}`, value);
-      if (reply === 'OK') acknowledged.push(`k${count}`);
-      else refusal = reply as ErrorReply;
-    }
-    expect(refusal?.text).toMatch(/^DISKFULL the volume of .* is full; free space/);
-    expect(acknowledged.length).toBeGreaterThan(50);
-    expect((await client.ask('INCR', 'count')) as ErrorReply).toBeInstanceOf(ErrorReply);
-    // Reads go on, and the node says what ails it.
-    for (const key of acknowledged) expect(await client.ask('STRLEN', key)).toBe(value.length);
-    expect(await client.ask('GET', 'count')).toBe(null);
-    const ready = await fetch(`http://127.0.0.1:${cluster.httpPort('n1')}/readyz`);
-    expect(await ready.json()).toEqual({ ready: false, reasons: ['the disk is full: writes are refused'] });
-    client.close();
+  test.each(['memory', 'lmdb'])(
+    'with keys in %s writes are refused, nothing acknowledged is lost, not even by a kill, and room brings them back',
+    async (engine) => {
+      // Room for four segments, and not for a fifth.
+      const volume = await SmallVolume.mount(mkdtempSync(join(tmpdir(), 'nori-kv-small-')), 72);
+      // Hooks run last first: the volume goes when nobody uses it any more.
+      onTestFinished(() => volume.unmount());
+      const cluster = await TestCluster.start({
+        nodes: 1,
+        shards: 1,
+        flags: ['--engine', engine],
+        dataDirOf: (id) => join(volume.path, id),
+      });
+      onTestFinished(() => cluster.close());
+      const value = 'x'.repeat(256 * 1024);
+      const acknowledged: string[] = [];
+      let refusal: ErrorReply | null = null;
+      const client = await cluster.connect('n1');
+      for (let count = 0; count < 600 && refusal === null; count += 1) {
+        const reply = await client.ask('SET', `k${count}`, value);
+        if (reply === 'OK') acknowledged.push(`k${count}`);
+        else refusal = reply as ErrorReply;
+      }
+      expect(refusal?.text).toMatch(/^DISKFULL the volume of .* is full; free space/);
+      expect(acknowledged.length).toBeGreaterThan(50);
+      expect((await client.ask('INCR', 'count')) as ErrorReply).toBeInstanceOf(ErrorReply);
+      // Reads go on, and the node says what ails it.
+      for (const key of acknowledged) expect(await client.ask('STRLEN', key)).toBe(value.length);
+      expect(await client.ask('GET', 'count')).toBe(null);
+      const ready = await fetch(`http://127.0.0.1:${cluster.httpPort('n1')}/readyz`);
+      expect(await ready.json()).toEqual({ ready: false, reasons: ['the disk is full: writes are refused'] });
+      client.close();
 
-    // A kill on top of it. Without room for a new segment it may not be able to lead, but it must not answer wrongly.
-    await cluster.process('n1').kill();
-    cluster.startNode('n1');
-    const again = await until('it listens', () => cluster.connect('n1'));
-    onTestFinished(() => again.close());
-    await until('it says that the disk is full', async () => {
-      const answer = await fetch(`http://127.0.0.1:${cluster.httpPort('n1')}/readyz`);
-      return (await answer.text()).includes('the disk is full');
-    });
-    const early = await again.ask('STRLEN', 'k0');
-    expect([value.length, 'CLUSTERDOWN']).toContain(early instanceof ErrorReply ? early.code : early);
-    const write = await again.ask('SET', 'too', 'early');
-    expect((write as ErrorReply).code).toMatch(/^(DISKFULL|CLUSTERDOWN)$/);
+      // A kill on top of it. Without room for a new segment it may not be able to lead, but it must not answer wrongly.
+      await cluster.process('n1').kill();
+      cluster.startNode('n1');
+      const again = await until('it listens', () => cluster.connect('n1'));
+      onTestFinished(() => again.close());
+      await until('it says that the disk is full', async () => {
+        const answer = await fetch(`http://127.0.0.1:${cluster.httpPort('n1')}/readyz`);
+        return (await answer.text()).includes('the disk is full');
+      });
+      const early = await again.ask('STRLEN', 'k0');
+      expect([value.length, 'CLUSTERDOWN']).toContain(early instanceof ErrorReply ? early.code : early);
+      const write = await again.ask('SET', 'too', 'early');
+      expect((write as ErrorReply).code).toMatch(/^(DISKFULL|CLUSTERDOWN)$/);
 
-    await volume.resize(256);
-    await until('writes are taken again', async () => (await again.ask('SET', 'room', 'again')) === 'OK');
-    for (const key of acknowledged) expect(await again.ask('STRLEN', key)).toBe(value.length);
-    expect(await again.ask('GET', 'count')).toBe(null);
-    expect(await again.ask('GET', 'too')).toBe(null);
-    for (let count = 0; count < 100; count += 1) expect(await again.ask('SET', `n${count}`, value)).toBe('OK');
-    await cluster.ready();
-    await cluster.process('n1').kill();
-    cluster.startNode('n1');
-    await cluster.ready();
-    for (const key of [...acknowledged, 'n0', 'n99']) expect(await cluster.ask('n1', 'STRLEN', key)).toBe(value.length);
-  });
+      await volume.resize(256);
+      await until('writes are taken again', async () => (await again.ask('SET', 'room', 'again')) === 'OK');
+      for (const key of acknowledged) expect(await again.ask('STRLEN', key)).toBe(value.length);
+      expect(await again.ask('GET', 'count')).toBe(null);
+      expect(await again.ask('GET', 'too')).toBe(null);
+      for (let count = 0; count < 100; count += 1) expect(await again.ask('SET', `n${count}`, value)).toBe('OK');
+      await cluster.ready();
+      await cluster.process('n1').kill();
+      cluster.startNode('n1');
+      await cluster.ready();
+      for (const key of [...acknowledged, 'n0', 'n99'])
+        expect(await cluster.ask('n1', 'STRLEN', key)).toBe(value.length);
+    },
+  );
 });
 
 describe('a damaged log', () => {

@@ -70,7 +70,7 @@ export class Calls {
       );
       return;
     }
-    if (this.parts.wal.full && group.raft.role === Role.leader) {
+    if ((this.parts.wal.full || group.full) && group.raft.role === Role.leader) {
       done(diskFull(), 0, nothing);
       return;
     }

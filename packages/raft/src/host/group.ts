@@ -104,6 +104,11 @@ export class Group {
     return this.waiting.size + this.reads.size + this.submitted.length + this.changes.size;
   }
 
+  /** The state machine keeps its own state and has no room for more. */
+  get full(): boolean {
+    return this.stateMachine.hasRoom?.() === false;
+  }
+
   /** Whether a further turn has something to do for the group, time aside. */
   get busy(): boolean {
     return this.inbox.length > 0 || this.submitted.length > 0 || this.reads.unasked || this.applier.ready;
@@ -155,7 +160,7 @@ export class Group {
 
   /** Steps the deadline if it has come, and lets a leader write down that time has passed for what expires. */
   passTime(nowMs: number, wallMs: number, mayWrite: boolean): void {
-    if (mayWrite && this.expiryInMs(nowMs, wallMs) <= 0) {
+    if (mayWrite && !this.full && this.expiryInMs(nowMs, wallMs) <= 0) {
       this.clockProposed = true;
       this.clockNotBeforeMs = nowMs + clockEveryMs;
       const proposals = [{ id: clockId, entryKind: EntryKind.clock, payload: nothing }];
@@ -173,7 +178,7 @@ export class Group {
   /** When the group next wants to be looked at, in the host's monotonic ms. */
   deadlineMs(nowMs: number, wallMs: number, mayWrite: boolean): number {
     const core = this.output.deadlineMs;
-    return mayWrite ? Math.min(core, nowMs + this.expiryInMs(nowMs, wallMs)) : core;
+    return mayWrite && !this.full ? Math.min(core, nowMs + this.expiryInMs(nowMs, wallMs)) : core;
   }
 
   /** In how long something expires that nobody has written down yet; a state that is being changed is not asked. */

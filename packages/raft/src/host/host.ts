@@ -57,6 +57,8 @@ export class Host {
   private readonly peerTable: Peers;
   private readonly refill: Refill;
   private address = '';
+  /** New writes are refused for want of room. */
+  private full = false;
   private state: HostStatus['state'] = 'running';
   private failure: NoriError | null = null;
   private closing: Promise<void> | null = null;
@@ -97,6 +99,7 @@ export class Host {
         this.snapshots.sweep();
         this.peerTable.sweep(nowMs);
         this.refill.sweep(nowMs);
+        this.lookForRoom();
       },
       onMembersChanged: () => this.peerTable.followMembers(),
     });
@@ -165,7 +168,7 @@ export class Host {
       stopped,
     });
     wal.onFailed = (error) => this.fail(error);
-    wal.onRoom = (full) => this.onRoom(full);
+    wal.onRoom = () => this.lookForRoom();
   }
 
   get id(): NodeId {
@@ -421,7 +424,7 @@ export class Host {
     return explain(this.groups.known(group), {
       nowMs: this.ports.clock.nowMs(),
       held: this.turn.held,
-      diskFull: this.wal.full,
+      diskFull: this.full,
       isConnected: (peer) => this.transport.connected(peer),
     });
   }
@@ -444,18 +447,26 @@ export class Host {
       state: this.state,
       failure: this.failure?.message ?? null,
       wal: this.wal,
+      diskFull: this.full,
       transport: this.transport,
       groups: [...this.groups.open.values()],
       peers: this.peers(),
     });
   }
 
-  private onRoom(full: boolean): void {
+  /** There is none when the log has none, or a state machine for what it keeps itself. */
+  private lookForRoom(): void {
+    let full = this.wal.full;
+    for (const group of this.groups.open.values()) full ||= group.halted === null && group.full;
+    if (full === this.full || this.state !== 'running') return;
+    this.full = full;
     const { directory } = this.options;
     const { logger } = this.narrator;
     if (full) logger?.error({ directory }, 'the volume is full: new writes are refused until there is room');
     else logger?.info({ directory }, 'there is room again: writes are taken');
     this.narrator.tell({ scope: 'Storage', event: { type: full ? 'DiskFull' : 'DiskRoom' } });
+    // What expires was not written down meanwhile.
+    for (const group of this.groups.open.values()) this.turn.schedule(group);
   }
 
   /** A disk that failed once, or is an old copy, is never trusted again: the host stops at once and says why. */

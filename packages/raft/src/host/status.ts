@@ -103,6 +103,7 @@ export function hostStatus(parts: {
   readonly state: HostStatus['state'];
   readonly failure: string | null;
   readonly wal: Wal;
+  readonly diskFull: boolean;
   readonly transport: Transport;
   readonly groups: readonly Group[];
   readonly peers: readonly HostPeerStatus[];
@@ -115,7 +116,7 @@ export function hostStatus(parts: {
     founded,
     state,
     failure,
-    diskFull: wal.full,
+    diskFull: parts.diskFull,
     groups: parts.groups.map((group) => groupStatus(group, parts.nowMs)),
     peers,
     wal: { ...wal.stats() },

@@ -53,6 +53,12 @@ export interface StateMachine {
    */
   durablePosition?(): AppliedPosition | null;
   /**
+   * False: its own store has no room for more. From then on a leader refuses new commands with DISK_FULL before they reach
+   * the log, until it says true again; those that are in the log are applied, or wait for room, as ever. Asked for every
+   * command, so it should only look at a flag.
+   */
+  hasRoom?(): boolean;
+  /**
    * Forgets everything: from then on it is as if it had just been made, and of a state of its own on disk nothing is
    * left that a start would find. Resolves when that is durable. Called when this node's log or snapshot of the group was
    * damaged, so that the state cannot be gone on from; nothing is applied or asked meanwhile, and the other nodes give it

@@ -60,6 +60,10 @@ export class WatchedMachine implements StateMachine {
     return this.inner.restore(image, at);
   }
 
+  hasRoom(): boolean {
+    return this.inner.hasRoom?.() ?? true;
+  }
+
   reset(): Promise<void> {
     this.watcher.onRestore();
     this.appliedIndex = 0;

@@ -150,3 +150,27 @@ test('what expires waits while the volume is full, and the host sleeps meanwhile
   expect(leader.clock.wakes - wakes).toBeLessThan(2000 / 5);
   await world.close();
 });
+
+test('a state machine without room for what it keeps itself is refused new commands, and only new ones', async () => {
+  const world = await HostWorld.elected({ groups: [1, 2] });
+  const leader = world.leading(1);
+  const room = { left: true };
+  Object.assign(leader.ledger(), { hasRoom: () => room.left });
+  const inTheLog = leader.host.execute(1, bytes('a'));
+  await world.run(0);
+  room.left = false;
+  expect(await world.failure(leader.host.execute(1, bytes('b')))).toMatchObject({
+    code: 'DISK_FULL',
+    outcome: 'notApplied',
+  });
+  await world.settled(inTheLog);
+  await world.until(() => leader.host.status().diskFull);
+  expect(text((await world.settled(leader.host.read(1, bytes('')))).result)).toBe('1');
+  // Another group has another state machine.
+  await world.settled(world.leading(2).host.execute(2, bytes('x')));
+  room.left = true;
+  await world.until(() => !leader.host.status().diskFull);
+  await world.settled(leader.host.execute(1, bytes('c')));
+  expect(leader.ledger().commands).toEqual(['a', 'c']);
+  await world.close();
+});

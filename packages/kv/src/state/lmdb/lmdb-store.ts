@@ -80,6 +80,10 @@ export class LmdbStore implements Store, ChangedStore {
     return bytes;
   }
 
+  get hasRoom(): boolean {
+    return !this.#writer.full;
+  }
+
   get nextDeadlineMs(): number | null {
     const inMemory = this.#expiring.top?.expireMs ?? Number.POSITIVE_INFINITY;
     const onDisk = this.#expiries.next(this.#isUnchanged)?.expireMs ?? Number.POSITIVE_INFINITY;

@@ -17,8 +17,13 @@ export interface TreeWriterOptions {
 const retryMs = 2000;
 /** With less room than this on the volume, a write that came to nothing is taken for want of room. */
 const roomBytesMin = 8 << 20;
+/** So much of the volume is left alone: a node must be able to write a vote, and its identity when it starts. */
+const reserveBytes = 1 << 20;
 /** Keys of given-up generations that are deleted in one transaction. */
 const sweepKeys = 2000;
+
+/** lmdb's own word for it: its address space is used up. */
+const mapFull = -30_792;
 
 const delay = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 const nextTurn = (): Promise<void> => new Promise((wake) => setImmediate(wake));
@@ -48,6 +53,7 @@ export class TreeWriter {
   #timer: NodeJS.Timeout | null = null;
   #cycle: Promise<void> | null = null;
   #failure: Error | null = null;
+  #full = false;
   #closed = false;
 
   constructor(tree: Tree, directory: string, options: TreeWriterOptions) {
@@ -97,6 +103,11 @@ export class TreeWriter {
     this.#changed.delete(store);
     this.#pendingBytes -= store.countedBytes;
     store.countedBytes = 0;
+  }
+
+  /** The last attempt met a full volume; it is tried again every two seconds. */
+  get full(): boolean {
+    return this.#full;
   }
 
   /** Null: there is room in memory. A promise: there will be. */
@@ -152,6 +163,7 @@ export class TreeWriter {
 
   /** One cycle: what has changed is written and made durable, and a part of what nobody needs is deleted. */
   async #run(): Promise<void> {
+    if (!this.#closed && !(await this.#volumeHasRoom())) return this.#waitForRoom();
     const stores = [...this.#changed];
     this.#changed.clear();
     try {
@@ -168,14 +180,25 @@ export class TreeWriter {
       commits.push(this.#sweep());
       await Promise.all(commits);
       await this.tree.flushed;
+      this.#full = false;
       for (const done of durable) done();
     } catch (error) {
       // Nothing is lost: the layers are still there, and the log is.
       for (const store of stores) this.#changed.add(store);
       const cause = await causeOf(error);
-      if (!this.#closed && (await isFull(cause, this.#directory))) await delay(retryMs);
+      if (!this.#closed && (await isFull(cause, this.#directory))) await this.#waitForRoom();
       else this.#fail(cause);
     }
+  }
+
+  /** Copied pages take about as much as what is written. The rest is for votes and the like: the log's, not the store's. */
+  async #volumeHasRoom(): Promise<boolean> {
+    return (await freeBytes(this.#directory)) > 2 * this.#pendingBytes + reserveBytes;
+  }
+
+  async #waitForRoom(): Promise<void> {
+    this.#full = true;
+    await delay(retryMs);
   }
 
   #sweep(): Promise<unknown> {
@@ -207,8 +230,12 @@ async function causeOf(error: unknown): Promise<unknown> {
 /** Whether a commit failed for want of space, which may come back. A write that was cut short is reported as EIO. */
 async function isFull(cause: unknown, directory: string): Promise<boolean> {
   const { code } = (cause ?? {}) as { readonly code?: unknown };
-  if (code === constants.errno.ENOSPC || code === constants.errno.EDQUOT) return true;
+  if (code === constants.errno.ENOSPC || code === constants.errno.EDQUOT || code === mapFull) return true;
   if (code !== constants.errno.EIO) return false;
+  return (await freeBytes(directory)) < roomBytesMin;
+}
+
+async function freeBytes(directory: string): Promise<number> {
   const { bavail, bsize } = await statfs(directory);
-  return bavail * bsize < roomBytesMin;
+  return bavail * bsize;
 }
