@@ -31,6 +31,7 @@ import { checkedChange, type HostConfig, type HostOptions, type Ports } from './
 import { Peers } from './peers.ts';
 import { Snapshots } from './snapshots.ts';
 import { asksTheForgetful, Refill } from './refill.ts';
+import { Room } from './room.ts';
 import { groupStatus, hostStatus, memberStatus } from './status.ts';
 import { inTime, openStorage, type Storage } from './storage.ts';
 import { Subscription } from './subscription.ts';
@@ -56,9 +57,9 @@ export class Host {
   private readonly handover: Handover;
   private readonly peerTable: Peers;
   private readonly refill: Refill;
+  private readonly room: Room;
   private address = '';
-  /** New writes are refused for want of room. */
-  private full = false;
+
   private state: HostStatus['state'] = 'running';
   private failure: NoriError | null = null;
   private closing: Promise<void> | null = null;
@@ -99,7 +100,7 @@ export class Host {
         this.snapshots.sweep();
         this.peerTable.sweep(nowMs);
         this.refill.sweep(nowMs);
-        this.lookForRoom();
+        this.room.look();
       },
       onMembersChanged: () => this.peerTable.followMembers(),
     });
@@ -168,7 +169,8 @@ export class Host {
       stopped,
     });
     wal.onFailed = (error) => this.fail(error);
-    wal.onRoom = () => this.lookForRoom();
+    this.room = new Room({ wal, turn, groups, narrator, directory: options.directory });
+    wal.onRoom = () => this.room.look();
   }
 
   get id(): NodeId {
@@ -424,7 +426,7 @@ export class Host {
     return explain(this.groups.known(group), {
       nowMs: this.ports.clock.nowMs(),
       held: this.turn.held,
-      diskFull: this.full,
+      diskFull: this.room.full,
       isConnected: (peer) => this.transport.connected(peer),
     });
   }
@@ -447,26 +449,11 @@ export class Host {
       state: this.state,
       failure: this.failure?.message ?? null,
       wal: this.wal,
-      diskFull: this.full,
+      diskFull: this.room.full,
       transport: this.transport,
       groups: [...this.groups.open.values()],
       peers: this.peers(),
     });
-  }
-
-  /** There is none when the log has none, or a state machine for what it keeps itself. */
-  private lookForRoom(): void {
-    let full = this.wal.full;
-    for (const group of this.groups.open.values()) full ||= group.halted === null && group.full;
-    if (full === this.full || this.state !== 'running') return;
-    this.full = full;
-    const { directory } = this.options;
-    const { logger } = this.narrator;
-    if (full) logger?.error({ directory }, 'the volume is full: new writes are refused until there is room');
-    else logger?.info({ directory }, 'there is room again: writes are taken');
-    this.narrator.tell({ scope: 'Storage', event: { type: full ? 'DiskFull' : 'DiskRoom' } });
-    // What expires was not written down meanwhile.
-    for (const group of this.groups.open.values()) this.turn.schedule(group);
   }
 
   /** A disk that failed once, or is an old copy, is never trusted again: the host stops at once and says why. */
