@@ -30,6 +30,10 @@ export function addServeOptions(command: Command): Command {
     .option('--clients-max <count>', 'how many Redis connections at once (default: 10000)')
     .option('--client-idle-ms <ms>', 'close a Redis connection after this silence; 0: never (default: 0)')
     .option('--balance <on|off>', 'spread the leaders of the shards over the nodes (default: on)')
+    .option(
+      '--priority <number>',
+      'leaders go to the nodes of the highest priority that are well, 0 to 1000 (default: 100)',
+    )
     .option('--log-level <level>', 'debug, info, warn or error (default: info)')
     .option(
       '--lease-ms <ms>',

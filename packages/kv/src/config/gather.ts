@@ -8,6 +8,7 @@ const readers: Readonly<Record<string, (text: string, name: string) => unknown>>
   electionTimeoutMs: readRange,
   bootstrap: readBoolean,
   balance: readBoolean,
+  priority: readNumber,
   shards: readNumber,
   heartbeatMs: readNumber,
   leaseMs: readNumber,

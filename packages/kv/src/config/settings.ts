@@ -60,6 +60,8 @@ export interface Settings {
   /** 0: connections may be idle for ever. */
   readonly clientIdleMs: number;
   readonly balance: boolean;
+  /** Which node is to lead, if it can. */
+  readonly priority: number;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
 
@@ -94,6 +96,7 @@ const shape = {
   clientsMax: whole(1, 1_000_000).default(10_000),
   clientIdleMs: milliseconds(0).default(0),
   balance: z.boolean().default(true),
+  priority: whole(0, 1000).default(100),
   logLevel: z.enum(['debug', 'info', 'warn', 'error'], { error: 'must be debug, info, warn or error' }).default('info'),
 };
 const schema: z.ZodType<Settings> = z.strictObject(shape);

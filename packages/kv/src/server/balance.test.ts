@@ -12,7 +12,7 @@ function setUp() {
   const host = new FakeHost({ groups: 6 });
   host.addPeer('n2');
   host.addPeer('n3');
-  const balancer = new Balancer(host, new ShardMap(6), silent);
+  const balancer = new Balancer(host, new ShardMap(6), 100, silent);
   return { host, balancer };
 }
 
@@ -39,5 +39,18 @@ test('nothing is handed to a node that is away', async () => {
   host.addPeer('n3', { connected: false });
   await vi.advanceTimersByTimeAsync(20_000);
   expect(host.transfers).toEqual([]);
+  balancer.stop();
+});
+
+test('only nodes of the highest priority that are there are given anything', async () => {
+  const { host, balancer } = setUp();
+  host.addPeer('n2', { priority: 200 });
+  host.addPeer('n3', { priority: 300, connected: false });
+  for (let round = 0; round < 10; round += 1) {
+    await vi.advanceTimersByTimeAsync(2000);
+    for (const { group, to } of host.transfers) host.leaders.set(group, to);
+  }
+  expect(new Set(host.transfers.map(({ to }) => to))).toEqual(new Set(['n2']));
+  expect(host.transfers.map(({ group }) => group)).toEqual([1, 2, 3, 4, 5, 6]);
   balancer.stop();
 });

@@ -1,4 +1,4 @@
-import type { GroupStatus } from 'nori-raft';
+import type { GroupStatus, NodeId } from 'nori-raft';
 import type { KvHost } from '../router/host.ts';
 import type { ShardMap } from '../router/shards.ts';
 import type { Logger } from './logger.ts';
@@ -10,21 +10,24 @@ const settledMs = 4000;
 const behindMax = 1000;
 
 /**
- * Spreads the leaders of the shards over the nodes: shard i belongs to member i mod n, in the order of their names. A
+ * Spreads the leaders of the shards over the nodes of the highest priority that are there: shard i belongs to the one
+ * at i mod n, in the order of their names. A
  * leader elsewhere hands over when that member is well, one shard per round, so that a restart or a first election does
  * not leave all the work on one node.
  */
 export class Balancer {
   readonly #host: KvHost;
   readonly #map: ShardMap;
+  readonly #priority: number;
   readonly #logger: Logger;
   readonly #timer: ReturnType<typeof setInterval>;
   readonly #connectedSince: Map<string, number> = new Map();
   #busy = false;
 
-  constructor(host: KvHost, map: ShardMap, logger: Logger) {
+  constructor(host: KvHost, map: ShardMap, priority: number, logger: Logger) {
     this.#host = host;
     this.#map = map;
+    this.#priority = priority;
     this.#logger = logger;
     this.#timer = setInterval(() => this.#round(), roundMs);
     this.#timer.unref();
@@ -40,13 +43,29 @@ export class Balancer {
     for (let shard = 0; shard < this.#map.count; shard += 1) {
       const status = this.#host.groupStatus(this.#map.groupOf(shard));
       if (status.role !== 'leader' || status.change !== null) continue;
-      const preferred = preferredLeader(shard, status);
+      const preferred = preferredLeader(shard, { voters: this.#first(status.voters) });
       const peer = status.peers.find(({ id }) => id === preferred);
       if (preferred === null || peer === undefined || status.lastIndex - peer.matchIndex > behindMax) continue;
       if (!this.#isSettled(preferred, performance.now())) continue;
       this.#handOver(shard, preferred);
       return;
     }
+  }
+
+  /**
+   * Voters of the highest priority that a connected one has. One of them that is away keeps its share, or each restart
+   * would move everything twice.
+   */
+  #first(voters: readonly NodeId[]): NodeId[] {
+    const { id } = this.#host.status();
+    const known = new Map([[id, this.#priority]]);
+    const there = [id];
+    for (const peer of this.#host.peers()) {
+      known.set(peer.id, peer.priority);
+      if (peer.connected) there.push(peer.id);
+    }
+    const highest = Math.max(...there.filter((peer) => voters.includes(peer)).map((peer) => known.get(peer) ?? 0));
+    return voters.filter((voter) => known.get(voter) === highest);
   }
 
   #handOver(shard: number, to: string): void {

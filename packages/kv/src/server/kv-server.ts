@@ -173,7 +173,7 @@ export class KvServer implements NodeContext {
       commandTimeoutMs: settings.commandTimeoutMs,
       respAddressOf: (id) => this.#respAddressOf(id),
     });
-    if (settings.balance) this.#balancer = new Balancer(host, this.router.map, this.#logger);
+    if (settings.balance) this.#balancer = new Balancer(host, this.router.map, settings.priority, this.#logger);
     const { resp, http } = this.announced;
     this.#logger.info(
       { resp, http, peer: host.status().address, shards, routing: settings.routing, engine: settings.engine },
@@ -197,6 +197,7 @@ export class KvServer implements NodeContext {
       ...(joined === null ? { clusterName: settings.clusterName } : { clusterId: joined.clusterId, join: true }),
       bootstrap: settings.bootstrap || joined !== null,
       attributes: { resp: announced.resp, http: announced.http, shards: String(shards) },
+      priority: settings.priority,
       heartbeatMs: settings.heartbeatMs,
       electionTimeoutMs: settings.electionTimeoutMs,
       leaseMs: settings.leaseMs,

@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest';
 import { TestCluster } from '../support/test-cluster.ts';
-import { sleep } from '../support/until.ts';
+import { sleep, until } from '../support/until.ts';
 import { HistoryRecorder, windowsOf } from './history-recorder.ts';
 
 /** The longest time within [fromMs, toMs] in which no write was acknowledged. */
@@ -58,4 +58,37 @@ test('a cluster grows from 1 to 5, has every node replaced and shrinks to 3 whil
   for (const id of left) expect(list).toMatch(new RegExp(`^${id} .* 2 +0 +0 +0 `, 'm'));
   expect(list).not.toMatch(/^n[1-7] /m);
   for (const { digests } of await cluster.digests(left)) expect(new Set(digests).size).toBe(1);
+});
+
+test('nodes that joined find each other after a restart of all, though every node they were told of is gone', async () => {
+  const cluster = await TestCluster.start({ nodes: 3, founders: 1, shards: 2, flags: ['--log-level', 'warn'] });
+  onTestFinished(() => cluster.close());
+  for (const id of ['n2', 'n3']) await cluster.join(id, 'n1');
+  expect(await cluster.ask('n2', 'SET', 'k', 'v')).toBe('OK');
+  await cluster.member('n2', 'remove', 'n1');
+  await cluster.killAll();
+  // Their flags name n1 alone, which is down. Who is in the cluster stands in the log.
+  for (const id of ['n2', 'n3']) cluster.startNode(id);
+  await cluster.ready(['n2', 'n3']);
+  expect(await cluster.ask('n3', 'GET', 'k')).toBe('v');
+  expect(await cluster.ask('n3', 'SET', 'k', 'w')).toBe('OK');
+});
+
+test('leaders go to the node of the highest priority, and back to it after a crash', async () => {
+  const cluster = await TestCluster.start({
+    nodes: 3,
+    founders: 3,
+    shards: 3,
+    flagsOf: (id) => ['--priority', id === 'n3' ? '500' : '100'],
+  });
+  onTestFinished(() => cluster.close());
+  const led = (id: string): Promise<boolean> =>
+    cluster.view(id).then(({ shards }) => shards.every(({ leader }) => leader === 'n3'));
+  await until('n3 leads all shards', () => led('n1'));
+  await cluster.process('n3').kill();
+  expect(await cluster.ask('n1', 'SET', 'k', 'v')).toBe('OK');
+  cluster.startNode('n3');
+  await cluster.ready(['n3']);
+  await until('n3 leads all shards again', () => led('n1'), 60_000);
+  expect(await cluster.ask('n2', 'GET', 'k')).toBe('v');
 });

@@ -61,6 +61,7 @@ export class FakeHost implements KvHost {
       address: `127.0.0.1:720${number}`,
       connected: true,
       attributes,
+      priority: 100,
       refusal: null,
       ...details,
     });

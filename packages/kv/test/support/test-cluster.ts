@@ -14,6 +14,8 @@ export interface TestClusterOptions {
   readonly shards?: number;
   /** More flags for every node. */
   readonly flags?: readonly string[];
+  /** More flags for one node. */
+  readonly flagsOf?: (id: string) => readonly string[];
   /** More variables for the environment of a node. */
   readonly environmentOf?: (id: string) => Readonly<Record<string, string>>;
   /** Another build of nori-kv than the one at hand. */
@@ -82,7 +84,8 @@ export class TestCluster {
     });
     const founder = this.founders.includes(id);
     const cluster = founder ? ['--bootstrap', '--members', members] : ['--join', `127.0.0.1:${this.#seedPort}`];
-    return ['serve', ...cluster, ...flags, ...(this.#options.flags ?? [])];
+    const more = [...(this.#options.flags ?? []), ...(this.#options.flagsOf?.(id) ?? [])];
+    return ['serve', ...cluster, ...flags, ...more];
   }
 
   /** Starts a node that is no founder and makes it a member of every shard. */

@@ -155,6 +155,8 @@ export interface HostPeerStatus {
   readonly connected: boolean;
   /** What the peer says of itself (for nori-kv: its client-facing addresses); last known when it is away. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** See `HostConfig.priority`; as last told. */
+  readonly priority: number;
   /** Why the peer refuses this node, or null. */
   readonly refusal: string | null;
 }

@@ -29,6 +29,7 @@ import { Handover } from './handover.ts';
 import { Narrator } from './narrator.ts';
 import { checkedChange, type HostConfig, type HostOptions, type Ports } from './options.ts';
 import { Peers } from './peers.ts';
+import { Priorities } from './priorities.ts';
 import { Snapshots } from './snapshots.ts';
 import { asksTheForgetful, Refill } from './refill.ts';
 import { Room } from './room.ts';
@@ -56,6 +57,7 @@ export class Host {
   private readonly client: Client;
   private readonly handover: Handover;
   private readonly peerTable: Peers;
+  private readonly priorities: Priorities;
   private readonly refill: Refill;
   private readonly room: Room;
   private address = '';
@@ -101,6 +103,7 @@ export class Host {
         this.peerTable.sweep(nowMs);
         this.refill.sweep(nowMs);
         this.room.look();
+        this.priorities.sweep(nowMs);
       },
       onMembersChanged: () => this.peerTable.followMembers(),
     });
@@ -144,6 +147,7 @@ export class Host {
       firstRequestId: random.uint32() * 0x10_0000,
       stopped: () => this.stopped(),
     });
+    this.priorities = new Priorities({ priority: options.priority, transport, turn, groups });
     this.client = new Client(this.calls, clock, 2 * options.raft.electionTimeoutMsMax);
     this.handover = new Handover({ options, clock, turn });
     this.peerTable = new Peers({

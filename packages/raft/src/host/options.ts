@@ -10,6 +10,7 @@ import type { Random } from '../ports/random.ts';
 import { defaultLimits } from '../transport/limits.ts';
 import { sectorBytes } from '../wal/block.ts';
 import type { MembersChange } from './api.ts';
+import { priorityDefault, priorityMax, withPriority } from './priority.ts';
 
 /** Where a host meets the world. The simulator passes others than node/ does. */
 export interface Ports {
@@ -55,6 +56,11 @@ export interface HostConfig {
   readonly onDamage?: 'quarantine' | 'refuse';
   /** Told to every peer, for example client-facing addresses. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /**
+   * Which node is to lead, if it can: a leader hands over to the voter of the highest priority that is connected and has
+   * nearly the whole log. A wish, and no part of what makes elections safe. From 0 to 1000. Default 100.
+   */
+  readonly priority?: number;
   /** Default 150. */
   readonly heartbeatMs?: number;
   /** Default 300 to 600. */
@@ -111,6 +117,7 @@ export interface HostOptions {
   readonly join: boolean;
   readonly onDamage: 'quarantine' | 'refuse';
   readonly attributes: Readonly<Record<string, string>>;
+  readonly priority: number;
   readonly raft: RaftOptions;
   readonly stallTimeoutMs: number;
   readonly commitTimeoutMs: number;
@@ -141,6 +148,7 @@ export const hostFields: Readonly<Record<keyof HostConfig, true>> = {
   join: true,
   onDamage: true,
   attributes: true,
+  priority: true,
   heartbeatMs: true,
   electionTimeoutMs: true,
   leaseMs: true,
@@ -185,7 +193,8 @@ export function hostOptions(config: HostConfig): HostOptions {
     bootstrap: checkedBoolean('bootstrap', config.bootstrap ?? config.join ?? false),
     join: checkedBoolean('join', config.join ?? false),
     onDamage: checkedOnDamage(config.onDamage ?? 'quarantine'),
-    attributes: checkedAttributes(config.attributes ?? {}),
+    attributes: withPriority(checkedAttributes(config.attributes ?? {}), checkedPriority(config.priority)),
+    priority: checkedPriority(config.priority),
     raft: { ...defaultRaftOptions, ...checkedTimes(config) },
     stallTimeoutMs: positive('stallTimeoutMs', config.stallTimeoutMs ?? checkedTimes(config).electionTimeoutMsMax),
     commitTimeoutMs: positive('commitTimeoutMs', config.commitTimeoutMs ?? 5000),
@@ -240,6 +249,11 @@ function checkedTimes(
   }
   const driftPpm = checkedDrift(config.maxClockDrift ?? maxClockDriftDefault);
   return { heartbeatMs, electionTimeoutMsMin: min, electionTimeoutMsMax: max, leaseMs, driftPpm };
+}
+
+function checkedPriority(value: number = priorityDefault): number {
+  if (Number.isInteger(value) && value >= 0 && value <= priorityMax) return value;
+  throw invalid('priority', `must be a whole number from 0 to ${priorityMax}, not ${String(value)}`);
 }
 
 function checkedDrift(value: number): number {

@@ -11,6 +11,7 @@ import type { HostPeerStatus } from './api.ts';
 import type { Group } from './group.ts';
 import type { Narrator } from './narrator.ts';
 import type { HostOptions } from './options.ts';
+import { priorityOf } from './priority.ts';
 import type { Turn } from './turn.ts';
 
 const doubtSweepMs = 500;
@@ -246,13 +247,17 @@ export class Peers {
   }
 
   status(): HostPeerStatus[] {
-    return this.parts.transport.peers().map((peer) => ({
-      id: peer.id,
-      address: peer.address,
-      connected: peer.connected,
-      attributes: peer.identity?.attributes ?? this.parts.directory.peers.get(peer.id)?.attributes ?? {},
-      refusal: this.refusals.get(peer.id)?.message ?? null,
-    }));
+    return this.parts.transport.peers().map((peer) => {
+      const attributes = peer.identity?.attributes ?? this.parts.directory.peers.get(peer.id)?.attributes ?? {};
+      return {
+        id: peer.id,
+        address: peer.address,
+        connected: peer.connected,
+        attributes,
+        priority: priorityOf(attributes),
+        refusal: this.refusals.get(peer.id)?.message ?? null,
+      };
+    });
   }
 }
 

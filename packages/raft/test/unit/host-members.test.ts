@@ -184,3 +184,22 @@ test('who was removed and founds anew on an empty disk is kept out, also where a
   expect(n4.host.status().founded).toBe(false);
   await world.close();
 });
+
+test('the node of the highest priority leads when it can, and nobody hands over to one that cannot', async () => {
+  const world = new HostWorld({ hosts: 3 });
+  const priorities: Record<string, number> = { n1: 100, n2: 300, n3: 200 };
+  await Promise.all(world.machines.map((machine) => world.start(machine, { priority: priorities[machine.id] ?? 0 })));
+  const [n2, n3] = [at(world, 1), at(world, 2)];
+  await world.until(() => world.leader(1) === n2);
+  const { term } = n2.statusOf(1) ?? { term: 0 };
+  await world.run(5000);
+  expect(n2.statusOf(1)).toMatchObject({ role: 'leader', term });
+
+  world.crash(n2);
+  await world.until(() => world.leader(1) === n3);
+  await world.settled(n3.host.execute(1, bytes('x')));
+  await world.start(n2, { priority: 300 });
+  await world.until(() => world.leader(1) === n2);
+  expect(n2.ledger().commands).toEqual(['x']);
+  await world.close();
+});
