@@ -44,6 +44,7 @@ async function setUp(overrides: Partial<Settings> = {}) {
     clientsMax: 100,
     clientIdleMs: 0,
     balance: false,
+    priority: 100,
     logLevel: 'info',
     ...overrides,
   };
