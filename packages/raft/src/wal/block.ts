@@ -1,6 +1,6 @@
 import type { ByteWriter } from '../codec/bytes.ts';
 import { crc32c } from '../base/crc32c.ts';
-import { contentsBytes, contentsOf, examineWreck, type Wreck, writeContents } from './contents.ts';
+import { type BlockName, contentsBytes, contentsOf, examineWreck, type Wreck, writeContents } from './contents.ts';
 
 // One physical write of the log (docs/disk-format.md):
 //   0 crc32c u32 of [4, length) · 4 magic u32 · 8 format u16 · 10 kind u8 · 11 zero u8 · 12 length u32 · 16 payload u32
@@ -62,7 +62,9 @@ export function sealBlock(writer: ByteWriter, stamp: BlockStamp): number {
   const contents = contentsOf(writer.written(), blockHeaderBytes, writer.length);
   const length = sealedBytes(writer.length, contents.size);
   writer.raw(zeros.subarray(0, length - trailerBytes - contentsBytes(contents.size) - writer.length));
-  writeContents(writer, contents);
+  // A mark stands where the next block will: should that block never get there, the mark must not speak for it.
+  if (stamp.kind === BlockKind.mark) writer.raw(zeros.subarray(0, contentsBytes(0)));
+  else writeContents(writer, contents, stamp);
   writer.u32(trailerOf(stamp.salt));
   writer.u32At(4, magic);
   writer.u32At(8, formatMajor | (stamp.kind << 16));
@@ -124,8 +126,13 @@ export function readBlock(view: DataView, start: number): Block | null {
 }
 
 /** What can still be known of a block that was [start, end) and fails its checksum; null when that is nothing. */
-export function wreckOf(view: DataView, start: number, end: number): Wreck | null {
-  return examineWreck(bytesOf(view), start + blockHeaderBytes, end - trailerBytes);
+export function wreckOf(
+  view: DataView,
+  place: { readonly start: number; readonly end: number },
+  name: BlockName,
+): Wreck | null {
+  const { start, end } = place;
+  return examineWreck(bytesOf(view), { payloadStart: start + blockHeaderBytes, end: end - trailerBytes, name });
 }
 
 /** Whether a block at `start` could be so long. */

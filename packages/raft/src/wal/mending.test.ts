@@ -119,6 +119,32 @@ test('damage of any size to one block costs the groups that had records in it, o
   expect(lostOnes).toBeGreaterThan(20);
 });
 
+test("a block that was never written, where the mark before it still stands, may be anybody's", async () => {
+  const disk = new MemoryDisk();
+  const { wal, clock } = await openWal(disk, { segmentBytes });
+  wal.createGroup(1);
+  wal.append(1, commands(1, 1));
+  await flushed(wal);
+  clock.advance(100);
+  await settle();
+  const path = `${directory}/${segmentName(1)}`;
+  const marked = disk.bytesOf(path).slice();
+  wal.append(1, commands(2, 1));
+  await flushed(wal);
+  clock.advance(100);
+  await settle();
+  const written = disk.bytesOf(path);
+  const at = 512 * [...marked.keys()].findIndex((sector) => !sameSector(marked, written, sector));
+  written.set(marked.subarray(at, at + 512), at);
+  expect(wal.stats().marks).toBe(2);
+  expect(await mended(disk.clone())).toBe('WAL_DAMAGED');
+});
+
+function sameSector(one: Uint8Array, other: Uint8Array, sector: number): boolean {
+  const of = (bytes: Uint8Array): string => bytes.subarray(sector * 512, sector * 512 + 512).join();
+  return of(one) === of(other);
+}
+
 /** A log whose group 2 has a flipped bit in one of its entries. */
 async function damagedLog(): Promise<MemoryDisk> {
   const disk = await smallLog();

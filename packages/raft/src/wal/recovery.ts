@@ -161,7 +161,8 @@ class Walk {
   private pass({ segment, view }: Loaded, { end, crc, what }: Broken): void {
     const { at } = segment;
     const error = damaged(segment.path, at, what);
-    const wreck = this.salvage ? wreckOf(view, at, end) : null;
+    const name = { sequence: this.lastSequence + 1, salt: segment.salt };
+    const wreck = this.salvage ? wreckOf(view, { start: at, end }, name) : null;
     if (wreck === null) throw error;
     this.replay.wreck(bytesOf(view), wreck, { segment, offset: at });
     this.damage.push(error);
@@ -192,7 +193,7 @@ class Walk {
     { block, first }: { readonly block: Block; readonly first: boolean },
   ): void {
     const error = damaged(segment.path, 0, 'a single bit of the head has flipped');
-    const wreck = wreckOf(view, 0, block.end);
+    const wreck = wreckOf(view, { start: 0, end: block.end }, block);
     if (wreck === null) throw error;
     const hurt = first ? wreck.hurt : [];
     this.replay.wreck(bytesOf(view), { intact: [], hurt }, { segment, offset: 0 });
