@@ -86,7 +86,11 @@ export const storageControls: readonly Control[] = [
     name: 'last-block-not-written-again',
     bug: 'After a kill, recovery goes on behind a block that only the page cache knows.',
     edits: [
-      edit('wal/recovery.ts', 'await writeLastAgain(current, walk.last as Block);', 'await current.file.close();'),
+      edit(
+        'wal/recovery.ts',
+        "await writeLastAgain(current, walk.last as NonNullable<Walk['last']>);",
+        'await current.file.close();',
+      ),
     ],
     seeds: 100,
     caughtBy: /DurableBeforeAck|CommitQuorum|RecoverySound|NothingLost|VoteOnce|TermMonotone/,
@@ -141,15 +145,11 @@ export const storageControls: readonly Control[] = [
     name: 'rot-taken-for-a-torn-tail',
     bug: 'A block that a flipped bit broke, and those behind it, are cut off like a torn write.',
     edits: [
+      edit('wal/recovery.ts', 'if (followedByBlock(view, segment.at + sectorBytes, segment))', 'if (segment.at < 0)'),
       edit(
         'wal/recovery.ts',
-        'if (followedByBlock(view, segment.at + sectorBytes, segment)) {',
-        'if (segment.at < 0) {',
-      ),
-      edit(
-        'wal/recovery.ts',
-        'if (rotten !== null && ofSegment(rotten',
-        'if (rotten === undefined && ofSegment(rotten',
+        'if (rotten === null || !ofSegment(rotten',
+        'if (rotten !== undefined || !ofSegment(rotten',
       ),
     ],
     seeds: 100,
