@@ -28,7 +28,7 @@ export interface WorkloadOptions {
 }
 
 const registerCount = 8;
-const incrementsPerCounter = 40;
+const incrementsPerCounter = 10;
 
 /**
  * Clients that count, write unique keys, and read, write and swap registers, and that write down what they were told.
