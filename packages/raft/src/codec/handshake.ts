@@ -14,13 +14,18 @@ export const protocolMax = 1;
 export const clusterIdBytes = 16;
 export const diskIdBytes = 16;
 export const nonceBytes = 8;
+/** So many of them, the first, name the lineage. */
+export const lineageBytes = 4;
 export const attributesMax = 32;
 /** Disk ids a Hello may vouch for: enough for any cluster, and a Hello with all of them stays a control frame. */
 export const vouchedMax = 256;
 
 const refusalTextMax = 512;
 
-/** Which life of a node this is. The counter is kept in its data directory; the nonce tells copies of it apart. */
+/**
+ * Which life of a node this is. The counter is kept in its data directory; the nonce tells copies of it apart. Its first
+ * four bytes are the same in all lives of which the later ones prove the earlier ones dead.
+ */
 export interface Incarnation {
   readonly counter: number;
   readonly nonce: Uint8Array;

@@ -117,9 +117,9 @@ const golden: readonly [string, Message, string][] = [
       term: 3,
       granted: false,
       commit: 1,
-      promises: [{ holder: n2, incarnation: 4, term: 2, remainingMs: 0.5 }],
+      promises: [{ holder: n2, incarnation: 4, lineage: 0xa1b2c3d4, term: 2, remainingMs: 0.5 }],
     },
-    '35000000 0400 07000000 0300000000000000 00 0100000000000000 0100 0200 6e32 0400000000000000 0200000000000000 000000000000e03f',
+    '39000000 0400 07000000 0300000000000000 00 0100000000000000 0100 0200 6e32 0400000000000000 d4c3b2a1 0200000000000000 000000000000e03f',
   ],
   [
     'a heartbeat',
@@ -207,7 +207,10 @@ const anyVoteReply: fc.Arbitrary<Message> = fc.record({
   term: u53,
   granted: fc.boolean(),
   commit: u53,
-  promises: fc.array(fc.record({ holder: id, incarnation: u53, term: u53, remainingMs: ms }), { maxLength: 4 }),
+  promises: fc.array(
+    fc.record({ holder: id, incarnation: u53, lineage: fc.nat(0xffff_ffff), term: u53, remainingMs: ms }),
+    { maxLength: 4 },
+  ),
 });
 const anyAppend: fc.Arbitrary<Message> = fc
   .record({
@@ -276,6 +279,7 @@ test('requests and replies read back as they were written, between messages', ()
     id: 2 ** 40,
     code: 'NOT_LEADER',
     leaderHint: 'n3',
+    retryAfterMs: 250,
     index: 5,
     term: 2,
     payload: new Uint8Array([2, 3]),

@@ -112,6 +112,7 @@ function writeVoteReply(writer: ByteWriter, message: VoteReply): void {
   for (const promise of message.promises) {
     writer.text(promise.holder);
     writer.u53(promise.incarnation);
+    writer.u32(promise.lineage);
     writer.u53(promise.term);
     writer.f64(promise.remainingMs);
   }
@@ -126,6 +127,7 @@ function readVoteReply(reader: ByteReader, kind: VoteReply['kind'], from: NodeId
     promises.push({
       holder: readId(reader),
       incarnation: reader.u53(),
+      lineage: reader.u32(),
       term: reader.u53(),
       remainingMs: readDuration(reader),
     });

@@ -253,6 +253,7 @@ function writeHardState(writer: ByteWriter, hardState: HardState): void {
     writer.u53(promise.term);
     writer.text(promise.holder);
     writer.u53(promise.incarnation);
+    writer.u32(promise.lineage);
     writer.f64(promise.durationMs);
   }
 }
@@ -265,7 +266,8 @@ function readHardState(reader: ByteReader): HardState {
     const promiseTerm = reader.u53();
     const holder = readId(reader);
     const incarnation = reader.u53();
-    promises.push({ term: promiseTerm, holder, incarnation, durationMs: reader.f64() });
+    const lineage = reader.u32();
+    promises.push({ term: promiseTerm, holder, incarnation, lineage, durationMs: reader.f64() });
   }
   return { term, votedFor, promises };
 }

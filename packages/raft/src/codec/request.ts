@@ -40,6 +40,8 @@ export interface ForwardReply {
   readonly code: string;
   /** The node believed to lead, or empty. */
   readonly leaderHint: string;
+  /** When asking again is worth it, in ms from now; 0: nobody can say. */
+  readonly retryAfterMs: number;
   readonly index: Index;
   readonly term: Term;
   /** The result, or the text of the error in UTF-8. */
@@ -67,6 +69,7 @@ export function writeReply(writer: ByteWriter, reply: ForwardReply): void {
   writer.u53(reply.id);
   writer.text(reply.code);
   writer.text(reply.leaderHint);
+  writer.u32(reply.retryAfterMs);
   writer.u53(reply.index);
   writer.u53(reply.term);
   writer.bytes(reply.payload);
@@ -77,6 +80,7 @@ export function readReply(reader: ByteReader): ForwardReply {
     id: reader.u53(),
     code: reader.text(),
     leaderHint: reader.text(),
+    retryAfterMs: reader.u32(),
     index: reader.u53(),
     term: reader.u53(),
     payload: reader.bytes(),

@@ -37,8 +37,23 @@ export function promiseLease(
   }
   const others = runningPromises(raft, nowMs).filter((promise) => promise.term !== append.term);
   const { term, from } = append;
-  raft.promises = [...others, { term, holder: from, incarnation: holder.incarnation, durationMs, untilMs }];
+  const { incarnation, lineage } = holder;
+  raft.promises = [...others, { term, holder: from, incarnation, lineage, durationMs, untilMs }];
   persistHardState(raft, output);
+}
+
+/**
+ * What a node promises itself before it stands: its own acknowledgement counts for its lease, too. It rides with the vote.
+ * As long as this life goes on it says itself when it leads no more; but a copy of its disk, made while it leads, must not
+ * vote as if it did not. Who decides alone has nobody to be told by, and a copy of its disk is another group.
+ */
+export function promiseItself(raft: RaftState, term: Term, nowMs: number): void {
+  const { configuration, id, life, options } = raft;
+  if (options.leaseMs === 0 || configuration.incoming.length < 2) return;
+  const { incarnation, lineage } = life;
+  const durationMs = stretched(options.leaseMs, options.driftPpm);
+  const promise = { term, holder: id, incarnation, lineage, durationMs, untilMs: nowMs + durationMs };
+  raft.promises = [...runningPromises(raft, nowMs), promise];
 }
 
 /** A lease given up for good is promised no more. */
@@ -48,9 +63,10 @@ export function releasePromise(raft: RaftState, term: Term): void {
 
 /** What a vote tells of promises that still run: its winner has to wait for them. */
 export function promisesLeft(raft: RaftState, nowMs: number): RemainingPromise[] {
-  return runningPromises(raft, nowMs).map(({ holder, incarnation, term, untilMs }) => ({
+  return runningPromises(raft, nowMs).map(({ holder, incarnation, lineage, term, untilMs }) => ({
     holder,
     incarnation,
+    lineage,
     term,
     remainingMs: untilMs - nowMs,
   }));
@@ -69,20 +85,15 @@ export function gatherEvidence(raft: RaftState, vote: VoteReply, voter: Life, no
   const { evidence, options } = raft;
   evidence.commit = Math.max(evidence.commit, vote.commit);
   evidence.voters.push({ id: vote.from, life: voter });
-  for (const { term, holder, incarnation, remainingMs } of vote.promises) {
-    if (term === raft.releasedTerm) continue;
-    evidence.barriers.push({ term, holder, incarnation, untilMs: nowMs + stretched(remainingMs, options.driftPpm) });
+  for (const { remainingMs, ...promise } of vote.promises) {
+    if (promise.term === raft.releasedTerm) continue;
+    evidence.barriers.push({ ...promise, untilMs: nowMs + stretched(remainingMs, options.driftPpm) });
   }
 }
 
 /** The barriers of a leader that just won: what its voters promised, what it promised itself, less who has let go. */
 export function raiseBarriers(raft: RaftState, nowMs: number): Barrier[] {
-  const own = runningPromises(raft, nowMs).map(({ term, holder, incarnation, untilMs }) => ({
-    term,
-    holder,
-    incarnation,
-    untilMs,
-  }));
+  const own: Barrier[] = runningPromises(raft, nowMs).map(({ durationMs: _durationMs, ...barrier }) => barrier);
   const voters = [...raft.evidence.voters, { id: raft.id, life: raft.life }];
   return [...raft.evidence.barriers, ...own].filter(
     (barrier) => barrier.untilMs > nowMs && !voters.some(({ id, life }) => isFreedBy(barrier, id, life)),
@@ -108,11 +119,16 @@ export function bury(leader: LeaderState, peer: NodeId, life: Life): boolean {
 }
 
 function isFreedBy(barrier: Barrier, peer: NodeId, life: Life): boolean {
-  return (barrier.holder === peer && barrier.incarnation === life.incarnation) || isDeadBy(barrier, peer, life);
+  return isLife(barrier, peer, life) || isDeadBy(barrier, peer, life);
 }
 
-function isDeadBy({ holder, incarnation }: Barrier, peer: NodeId, life: Life): boolean {
-  return holder === peer && incarnation >= life.deadSince && incarnation < life.incarnation;
+function isLife({ holder, incarnation, lineage }: Barrier, peer: NodeId, life: Life): boolean {
+  return holder === peer && lineage === life.lineage && incarnation === life.incarnation;
+}
+
+function isDeadBy({ holder, incarnation, lineage }: Barrier, peer: NodeId, life: Life): boolean {
+  if (holder !== peer || lineage !== life.lineage) return false;
+  return incarnation >= life.deadSince && incarnation < life.incarnation;
 }
 
 /** The last entry after the commit index that may have changed what is read; 0 when there is none. */
@@ -170,16 +186,20 @@ export function renewLease(raft: RaftState, progress: Progress, reply: AppendRep
  * halves of it while joint. -Infinity without one.
  */
 export function leaseUntilMs(raft: RaftState): number {
+  // A promise by a clock that drifts from this one faster than both are trusted to is none.
+  return untilMs(raft, raft.options.driftPpm / 2_000_000);
+}
+
+/** `driftMax`: the share by which a peer's clock may run faster or slower than this one for its promise to count. */
+function untilMs(raft: RaftState, driftMax: number): number {
   const leader = leaderStateOf(raft);
-  const { leaseMs, driftPpm } = raft.options;
+  const { leaseMs } = raft.options;
   if (leaseMs === 0 || leader.released || raft.stalled) return Number.NEGATIVE_INFINITY;
   const { configuration } = raft;
-  // A promise by a clock that drifts from this one faster than both are trusted to is none.
-  const tolerated = driftPpm / 2_000_000;
   const ackedMs = quorumTimeMs(configuration, (id) => {
     if (id === raft.id) return Number.POSITIVE_INFINITY;
     const progress = leader.progress.get(id);
-    if (progress === undefined || progress.clockRate.difference > tolerated) return Number.NEGATIVE_INFINITY;
+    if (progress === undefined || progress.clockRate.difference > driftMax) return Number.NEGATIVE_INFINITY;
     return progress.leaseAckedMs;
   });
   return ackedMs + leaseMs;
@@ -227,7 +247,7 @@ export function releaseLease(raft: RaftState, output: Output): void {
 export function watchLease(raft: RaftState, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
   if (leaseUntilMs(raft) > nowMs) leader.leaseSeen = true;
-  else tellLeaseLost(raft, 'expired', output);
+  else tellLeaseLost(raft, untilMs(raft, Number.POSITIVE_INFINITY) > nowMs ? 'clockRate' : 'expired', output);
 }
 
 export function tellLeaseLost(raft: RaftState, cause: LeaseLoss, output: Output): void {

@@ -1,4 +1,4 @@
-import type { Entry, Index, NodeId, Term } from './types.ts';
+import type { Entry, Index, LeaseHolder, NodeId, Term } from './types.ts';
 
 /** The numbers are the wire's: never reuse one. 8 to 15 are kept for snapshots. */
 export const MessageKind = {
@@ -33,9 +33,7 @@ export interface VoteRequest extends Envelope {
 }
 
 /** What is left of a promise, in ms, when the reply was sent. */
-export interface RemainingPromise {
-  readonly holder: NodeId;
-  readonly incarnation: number;
+export interface RemainingPromise extends LeaseHolder {
   readonly term: Term;
   readonly remainingMs: number;
 }

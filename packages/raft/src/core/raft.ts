@@ -270,7 +270,10 @@ function onDeadline(raft: RaftState, nowMs: number, output: Output): void {
     watchLease(raft, nowMs, output);
     if (!keepsOffice(raft, nowMs, output)) return;
     broadcastHeartbeat(raft, nowMs, output);
-  } else if (leader.probing && !keepsOffice(raft, nowMs, output)) return;
+  } else if (leader.probing || nowMs >= leader.quorumDueMs) {
+    leader.quorumDueMs = Number.POSITIVE_INFINITY;
+    if (!keepsOffice(raft, nowMs, output)) return;
+  }
   if (leader.barriers.length > 0 && nowMs >= leader.barrierUntilMs) {
     leader.barriers = [];
     afterProgress(raft, nowMs, output);
@@ -390,9 +393,9 @@ function writeReceipt(raft: RaftState, output: Output): void {
 
 function nextDeadlineMs(raft: RaftState, nowMs: number): number {
   if (raft.leader === null) return raft.electionDeadlineMs;
-  const { barriers, barrierUntilMs, commitNotice, heartbeatDueMs, probing, transfer } = raft.leader;
+  const { barriers, barrierUntilMs, commitNotice, heartbeatDueMs, probing, quorumDueMs, transfer } = raft.leader;
   if (commitNotice) return nowMs;
-  let dueMs = heartbeatDueMs;
+  let dueMs = Math.min(heartbeatDueMs, quorumDueMs);
   if (barriers.length > 0) dueMs = Math.min(dueMs, barrierUntilMs);
   if (transfer !== null) dueMs = Math.min(dueMs, transfer.deadlineMs);
   return probing ? Math.min(dueMs, Math.max(nowMs, leaseUntilMs(raft))) : dueMs;

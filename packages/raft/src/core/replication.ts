@@ -92,6 +92,8 @@ export function sendEmptyAppend(raft: RaftState, follower: Follower, nowMs: numb
 export function broadcastHeartbeat(raft: RaftState, nowMs: number, output: Output): void {
   const leader = leaderStateOf(raft);
   leader.heartbeatDueMs = nowMs + raft.options.heartbeatMs;
+  // The quorum may be lost before the next heartbeat: then it is noticed when it is.
+  leader.quorumDueMs = quorumAckedMs(raft) + raft.options.electionTimeoutMsMax;
   for (const [to, progress] of leader.progress) {
     // A probe whose answer was lost is repeated by this message, which carries the same question.
     progress.probeSent = false;
@@ -238,6 +240,6 @@ export function quorumHeardSince(raft: RaftState, sinceMs: number): boolean {
   const leader = leaderStateOf(raft);
   return isQuorum(
     raft.configuration,
-    (id) => id === raft.id || (leader.progress.get(id)?.ackedSentMs ?? Number.NEGATIVE_INFINITY) >= sinceMs,
+    (id) => id === raft.id || (leader.progress.get(id)?.ackedSentMs ?? Number.NEGATIVE_INFINITY) > sinceMs,
   );
 }

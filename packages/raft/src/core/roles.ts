@@ -1,5 +1,13 @@
 import { assert } from '../base/assert.ts';
-import { adoptCommit, limboEndOf, limboEntries, raiseBarriers, releasePromise, tellLeaseLost } from './lease.ts';
+import {
+  adoptCommit,
+  limboEndOf,
+  limboEntries,
+  promiseItself,
+  raiseBarriers,
+  releasePromise,
+  tellLeaseLost,
+} from './lease.ts';
 import type { Removed } from './message.ts';
 import type { Output } from './output.ts';
 import { followConfiguration } from './membership.ts';
@@ -56,6 +64,7 @@ export const ownMandate: Mandate = { transfer: false, releasedTerm: 0 };
 export function becomeCandidate(raft: RaftState, mandate: Mandate, nowMs: number, output: Output): void {
   assert(raft.role !== Role.leader, 'a leader does not campaign');
   releasePromise(raft, mandate.releasedTerm);
+  promiseItself(raft, raft.term + 1, nowMs);
   setHardState(raft, { term: raft.term + 1, votedFor: raft.id }, output);
   // The own vote counts only once it is durable: `onPersisted` enters it.
   clearVotes(raft, nowMs);

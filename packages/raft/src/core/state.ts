@@ -12,6 +12,7 @@ import {
   firstLife,
   type HardState,
   type Index,
+  type LeaseHolder,
   type Life,
   type LogBase,
   type NodeId,
@@ -72,10 +73,8 @@ export interface HeldPromise extends PromiseRecord {
 }
 
 /** Until then a leader of an earlier term may hold its lease: nothing is committed against it. */
-export interface Barrier {
+export interface Barrier extends LeaseHolder {
   readonly term: Term;
-  readonly holder: NodeId;
-  readonly incarnation: number;
   /** By this node's clock. */
   readonly untilMs: number;
 }
@@ -111,6 +110,8 @@ export interface Transfer {
 export class LeaderState {
   readonly progress: Map<NodeId, Progress> = new Map();
   heartbeatDueMs: number;
+  /** When no quorum will have been heard for an election timeout, by what was known at the last heartbeat. */
+  quorumDueMs: number = Number.POSITIVE_INFINITY;
   /** Followers are to hear of a new commit index at the end of this turn. */
   commitNotice = false;
   /** Bytes appended in this term and not yet committed. */
@@ -366,10 +367,11 @@ export function persistHardState(raft: RaftState, output: Output): void {
   output.hardState = {
     term: raft.term,
     votedFor: raft.votedFor,
-    promises: raft.promises.map(({ term, holder, incarnation, durationMs }) => ({
+    promises: raft.promises.map(({ term, holder, incarnation, lineage, durationMs }) => ({
       term,
       holder,
       incarnation,
+      lineage,
       durationMs,
     })),
   };

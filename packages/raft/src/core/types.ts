@@ -123,14 +123,19 @@ export interface SnapshotPoint {
   readonly configurationIndex: Index;
 }
 
-/**
- * "I acknowledged this leader: whoever wins my vote later is told, and commits nothing of its own before so long has
- * passed." One per term, because a term has one leader. A holder is a node in one of its lives.
- */
-export interface PromiseRecord {
-  readonly term: Term;
+/** Who may hold a lease: a node in one of its lives. */
+export interface LeaseHolder {
   readonly holder: NodeId;
   readonly incarnation: number;
+  readonly lineage: number;
+}
+
+/**
+ * "I acknowledged this leader: whoever wins my vote later is told, and commits nothing of its own before so long has
+ * passed." One per term, because a term has one leader.
+ */
+export interface PromiseRecord extends LeaseHolder {
+  readonly term: Term;
   /** The lease asked for, stretched by what two clocks may drift apart. */
   readonly durationMs: number;
 }
@@ -141,9 +146,14 @@ export interface Life {
   readonly incarnation: number;
   /** Its lives from this one on, before the present one, are dead for certain: nobody in them holds a lease any more. */
   readonly deadSince: number;
+  /**
+   * Drawn by chance for the lives that one lock keeps apart. A copy of the disk counts on from the same number and has
+   * another lineage: none of its lives speaks for those of the original.
+   */
+  readonly lineage: number;
 }
 
-export const firstLife: Life = { incarnation: 1, deadSince: 1 };
+export const firstLife: Life = { incarnation: 1, deadSince: 1, lineage: 0 };
 
 /** What must be durable before any message of its term leaves (thesis figure 3.1, "persistent state"). */
 export interface HardState {

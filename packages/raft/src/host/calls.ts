@@ -9,7 +9,7 @@ import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
 import type { CallOptions, ExecuteDone, ReadAnswer, ReadDone, ReadOptions } from './api.ts';
 import type { ChangeDone } from './changes.ts';
-import { failureReply, Forwarding, type PeerView } from './forwarding.ts';
+import { failureReply, Forwarding, type PeerView, successReply } from './forwarding.ts';
 import { diskFull, type Group } from './group.ts';
 import type { HostOptions } from './options.ts';
 import { readError, type WaitingRead } from './reads.ts';
@@ -245,17 +245,13 @@ export class Calls {
     const done: ReadDone = (error, proof, result) =>
       respond(
         error === null
-          ? { id, code: '', leaderHint: '', index: proof?.index ?? 0, term: proof?.term ?? 0, payload: result }
+          ? successReply(id, { index: proof?.index ?? 0, term: proof?.term ?? 0, payload: result })
           : failureReply(id, error),
       );
     switch (request.kind) {
       case ForwardKind.execute:
         this.submit(group, payload, options, (error, index, result) =>
-          respond(
-            error === null
-              ? { id, code: '', leaderHint: '', index, term: 0, payload: result }
-              : failureReply(id, error),
-          ),
+          respond(error === null ? successReply(id, { index, term: 0, payload: result }) : failureReply(id, error)),
         );
         return;
       case ForwardKind.query:
@@ -315,9 +311,7 @@ export class Calls {
   private onChangeRequest(request: ForwardRequest, options: CallOptions, respond: (reply: ForwardReply) => void): void {
     const { id, group } = request;
     const done: ChangeDone = (error, index) =>
-      respond(
-        error === null ? { id, code: '', leaderHint: '', index, term: 0, payload: nothing } : failureReply(id, error),
-      );
+      respond(error === null ? successReply(id, { index, term: 0, payload: nothing }) : failureReply(id, error));
     try {
       this.change(group, decodeChange(request.payload), options, done);
     } catch (error) {

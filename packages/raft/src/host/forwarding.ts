@@ -139,15 +139,33 @@ function writes(kind: number): boolean {
   return kind === ForwardKind.execute || kind === ForwardKind.changeMembers;
 }
 
+/** What a leader answers when a forwarded call went well. */
+export function successReply(
+  id: number,
+  { index, term, payload }: Pick<ForwardReply, 'index' | 'term' | 'payload'>,
+): ForwardReply {
+  return { id, code: '', leaderHint: '', retryAfterMs: 0, index, term, payload };
+}
+
 /** What a leader answers when a forwarded call failed. */
 export function failureReply(id: number, error: NoriError): ForwardReply {
-  return { id, code: error.code, leaderHint: error.leaderHint ?? '', index: 0, term: 0, payload: utf8(error.message) };
+  const { code, leaderHint, message, retryAfterMs } = error;
+  return {
+    id,
+    code,
+    leaderHint: leaderHint ?? '',
+    retryAfterMs: Math.ceil(retryAfterMs ?? 0),
+    index: 0,
+    term: 0,
+    payload: utf8(message),
+  };
 }
 
 function errorOf(reply: ForwardReply, kind: number): NoriError {
   const code = Object.hasOwn(errorCodes, reply.code) ? (reply.code as ErrorCode) : 'OUTCOME_UNKNOWN';
   const leaderHint = reply.leaderHint === '' ? null : reply.leaderHint;
-  const error = new NoriError(code, { message: textOf(reply.payload), leaderHint });
+  const retryAfterMs = reply.retryAfterMs === 0 ? {} : { retryAfterMs: reply.retryAfterMs };
+  const error = new NoriError(code, { message: textOf(reply.payload), leaderHint, ...retryAfterMs });
   return writes(kind) ? error : readError(error);
 }
 

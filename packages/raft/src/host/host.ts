@@ -2,6 +2,7 @@ import { NoriError } from '../base/errors.ts';
 import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
+import { lifeOf } from '../transport/identity.ts';
 import { Transport } from '../transport/transport.ts';
 import type { DataDirectory } from '../wal/data-directory.ts';
 import type { Wal } from '../wal/wal.ts';
@@ -110,7 +111,7 @@ export class Host {
     const { turn } = this;
     this.groups = new Groups({
       options,
-      life: { incarnation: directory.incarnation.counter, deadSince: directory.deadSince },
+      life: lifeOf(directory),
       clock,
       random,
       wal,

@@ -108,8 +108,9 @@ export class WaitingReads {
 /** The same error for a call that changes nothing, so that nothing is in doubt. */
 export function readError(error: NoriError): NoriError {
   if (error.outcome !== 'unknown') return error;
-  const { code, message, remedy, cause } = error;
-  return new NoriError(code, { message, remedy, cause, outcome: 'none' });
+  const { code, message, remedy, cause, retryAfterMs } = error;
+  const patience = retryAfterMs === null ? {} : { retryAfterMs };
+  return new NoriError(code, { message, remedy, cause, outcome: 'none', ...patience });
 }
 
 /** Runs a query for its caller; a query that throws is the caller's error, not the group's. */

@@ -1,5 +1,5 @@
 import { NoriError } from '../base/errors.ts';
-import type { PeerIdentity } from '../codec/handshake.ts';
+import { lineageBytes, type PeerIdentity } from '../codec/handshake.ts';
 import type { Life, NodeId } from '../core/types.ts';
 
 export type { Incarnation, PeerIdentity } from '../codec/handshake.ts';
@@ -19,8 +19,10 @@ export function sameIncarnation(left: PeerIdentity, right: PeerIdentity): boolea
   );
 }
 
-export function lifeOf({ incarnation, deadSince }: PeerIdentity): Life {
-  return { incarnation: incarnation.counter, deadSince: deadSince ?? incarnation.counter };
+export function lifeOf({ incarnation, deadSince }: Pick<PeerIdentity, 'incarnation' | 'deadSince'>): Life {
+  const { counter, nonce } = incarnation;
+  const lineage = new DataView(nonce.buffer, nonce.byteOffset, lineageBytes).getUint32(0, true);
+  return { incarnation: counter, deadSince: deadSince ?? counter, lineage };
 }
 
 /** What is remembered of a peer between its lives. The transport keeps it in memory, the host on disk. */

@@ -56,7 +56,15 @@ describe('delivery', () => {
         left.transport.request(n2, { id: 5, group: 1, kind: 1, timeoutMs: 10, payload: new Uint8Array(100) }),
       ).toBe(true);
       left.transport.flush();
-      right.transport.reply(n1, { id: 6, code: '', leaderHint: '', index: 1, term: 1, payload: new Uint8Array(1) });
+      right.transport.reply(n1, {
+        id: 6,
+        code: '',
+        leaderHint: '',
+        retryAfterMs: 0,
+        index: 1,
+        term: 1,
+        payload: new Uint8Array(1),
+      });
       right.transport.flush();
       await world.pass(10);
       expect(right.received).toEqual(Array.from({ length: 50 }, (_, at) => at + 1));

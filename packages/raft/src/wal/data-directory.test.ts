@@ -71,12 +71,20 @@ test('the disk id stays for good; every life has a higher counter and a nonce of
 test('earlier lives are dead for certain only under the lock they held themselves', async () => {
   const disk = new MemoryDisk();
   const lives: number[] = [];
+  const lineages: string[] = [];
+  const nonces = new Set<string>();
   for (const bootId of ['one', 'one', 'one', 'two', 'two', '', '']) {
     const life = await open(disk, { lock: new FreeLock(bootId) });
     lives.push(life.deadSince);
+    const nonce = Buffer.from(life.incarnation.nonce).toString('hex');
+    nonces.add(nonce);
+    lineages.push(nonce.slice(0, 8));
     await life.close();
   }
   expect(lives).toEqual([1, 1, 1, 4, 4, 6, 7]);
+  // Who is proven dead is of one lineage with who proves it, and nobody else is.
+  expect(lineages.map((lineage) => lineages.indexOf(lineage))).toEqual([0, 0, 0, 3, 3, 5, 6]);
+  expect(nonces.size).toBe(7);
 });
 
 test('a power cut at any operation never gives a counter back to two lives', async () => {

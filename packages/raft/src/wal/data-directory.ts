@@ -1,6 +1,6 @@
 import { NoriError } from '../base/errors.ts';
 import { utf8 } from '../base/text.ts';
-import type { PeerIdentity } from '../codec/handshake.ts';
+import { lineageBytes, nonceBytes, type PeerIdentity } from '../codec/handshake.ts';
 import { decodeIdentity, type DirectoryIdentity, encodeIdentity } from '../codec/identity.ts';
 import type { NodeId } from '../core/types.ts';
 import type { Disk, DirectoryLock, HeldDirectory } from '../ports/disk.ts';
@@ -262,7 +262,7 @@ async function found(options: DataDirectoryOptions, held: HeldDirectory): Promis
     clusterId: options.clusterId,
     nodeId: options.nodeId,
     diskId: random.bytes(16),
-    incarnation: { counter: 1, nonce: random.bytes(8) },
+    incarnation: { counter: 1, nonce: random.bytes(nonceBytes) },
     bootId: held.bootId ?? '',
     deadSince: 1,
     founded: false,
@@ -289,8 +289,10 @@ async function again(
   const counter = known.incarnation.counter + 1;
   const bootId = held.bootId ?? '';
   // The lock proves that an earlier life is dead only if the kernel that gave it is the one that life ran under.
-  const deadSince = bootId !== '' && bootId === known.bootId ? known.deadSince : counter;
-  return { ...known, incarnation: { counter, nonce: random.bytes(8) }, bootId, deadSince };
+  const proven = bootId !== '' && bootId === known.bootId;
+  const nonce = random.bytes(nonceBytes);
+  if (proven) nonce.set(known.incarnation.nonce.subarray(0, lineageBytes));
+  return { ...known, incarnation: { counter, nonce }, bootId, deadSince: proven ? known.deadSince : counter };
 }
 
 async function hasLog(options: DataDirectoryOptions): Promise<boolean> {

@@ -36,7 +36,7 @@ function unhex(text: string): Uint8Array {
 const hardState: HardState = {
   term: 5,
   votedFor: nodeId('n2'),
-  promises: [{ term: 4, holder: nodeId('n3'), incarnation: 6, durationMs: 2040.5 }],
+  promises: [{ term: 4, holder: nodeId('n3'), incarnation: 6, lineage: 0xa1b2c3d4, durationMs: 2040.5 }],
 };
 const base = { index: 9, term: 3, timeMs: 1000 };
 const checkpoint: GroupCheckpoint = { destroyed: false, last: 12, base, hardState, quarantine: null };
@@ -57,7 +57,7 @@ const records: (readonly [string, (writer: ByteWriter) => void, WalRecord, strin
     'a hard state with a promise',
     (writer) => writeHardStateRecord(writer, 1, hardState),
     { kind: RecordKind.hardState, group: 1, hardState },
-    '02 01000000 2a000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40',
+    '02 01000000 2e000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 d4c3b2a1 0000000000e29f40',
   ],
   [
     'a hard state without a vote',
@@ -93,13 +93,13 @@ const records: (readonly [string, (writer: ByteWriter) => void, WalRecord, strin
     'a checkpoint',
     (writer) => writeCheckpointRecord(writer, 3, checkpoint),
     { kind: RecordKind.groupCheckpoint, group: 3, checkpoint },
-    '07 03000000 4b000000 00 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40',
+    '07 03000000 4f000000 00 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 d4c3b2a1 0000000000e29f40',
   ],
   [
     'a checkpoint of a group in quarantine',
     (writer) => writeCheckpointRecord(writer, 3, { ...checkpoint, quarantine }),
     { kind: RecordKind.groupCheckpoint, group: 3, checkpoint: { ...checkpoint, quarantine } },
-    '07 03000000 5a000000 02 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 0000000000e29f40 02 01 0500000000000000 0300 726f74',
+    '07 03000000 5e000000 02 0c00000000000000 0900000000000000 0300000000000000 e803000000000000 0500000000000000 0200 6e32 0100 0400000000000000 0200 6e33 0600000000000000 d4c3b2a1 0000000000e29f40 02 01 0500000000000000 0300 726f74',
   ],
   [
     'a quarantine',

@@ -18,7 +18,7 @@ test('what was flushed comes back after a clean end, for every group', async () 
   const { wal } = await openWal(disk);
   for (const group of [1, 2, 4_000_000_000]) {
     wal.createGroup(group);
-    const promises = [{ term: 3, holder: nodeId('n2'), incarnation: 7, durationMs: 2040.5 }];
+    const promises = [{ term: 3, holder: nodeId('n2'), incarnation: 7, lineage: 9, durationMs: 2040.5 }];
     wal.setHardState(group, { ...vote(3), promises });
     wal.append(group, commands(1, 3, 3));
   }
@@ -27,7 +27,7 @@ test('what was flushed comes back after a clean end, for every group', async () 
   const { groups } = await openWal(disk);
   for (const group of [1, 2, 4_000_000_000]) {
     expect(story(groups.get(group))).toBe(
-      'alive term 3 vote n1 promises [n2/7/3] base 0@0 [1@3:value-1 2@3:value-2 3@3:value-3]',
+      'alive term 3 vote n1 promises [n2/7.9/3] base 0@0 [1@3:value-1 2@3:value-2 3@3:value-3]',
     );
     expect(groups.get(group)?.entries[2]).toEqual(commands(1, 3, 3)[2]);
   }

@@ -108,8 +108,8 @@ export const leaseControls: readonly Control[] = [
     edits: [
       edit(
         'core/lease.ts',
-        'return (barrier.holder === peer && barrier.incarnation === life.incarnation) || isDeadBy(barrier, peer, life);',
-        'return barrier.holder === peer && life.incarnation > 0;',
+        'return holder === peer && lineage === life.lineage && incarnation === life.incarnation;',
+        'return holder === peer && lineage === life.lineage && incarnation > 0;',
       ),
     ],
     seeds: 500,
@@ -136,8 +136,8 @@ export const leaseControls: readonly Control[] = [
     edits: [
       edit(
         'core/lease.ts',
-        'return holder === peer && incarnation >= life.deadSince && incarnation < life.incarnation;',
-        'return holder === peer && incarnation < life.incarnation;',
+        'return incarnation >= life.deadSince && incarnation < life.incarnation;',
+        'return incarnation < life.incarnation;',
       ),
     ],
     seeds: 500,
@@ -223,7 +223,7 @@ export const leaseControls: readonly Control[] = [
     edits: [
       edit(
         'core/lease.ts',
-        'progress === undefined || progress.clockRate.difference > tolerated',
+        'progress === undefined || progress.clockRate.difference > driftMax',
         'progress === undefined',
       ),
     ],

@@ -71,7 +71,9 @@ export function story(group: RecoveredGroup | undefined): string {
   if (group === undefined) return 'none';
   const entries = group.entries.map((item) => `${item.index}@${item.term}:${new TextDecoder().decode(item.payload)}`);
   const { base, hardState } = group;
-  const promises = hardState.promises.map((promise) => `${promise.holder}/${promise.incarnation}/${promise.term}`);
+  const promises = hardState.promises.map(
+    (promise) => `${promise.holder}/${promise.incarnation}.${promise.lineage}/${promise.term}`,
+  );
   const state = `term ${hardState.term} vote ${hardState.votedFor ?? '-'} promises [${promises.join(' ')}]`;
   return `${group.destroyed ? 'destroyed' : 'alive'} ${state} base ${base.index}@${base.term} [${entries.join(' ')}]`;
 }

@@ -291,7 +291,7 @@ export class Cluster {
 
   private lifeOf(life: number): Life {
     const incarnation = life + 1;
-    return { incarnation, deadSince: this.provesDeath ? 1 : incarnation };
+    return { incarnation, deadSince: this.provesDeath ? 1 : incarnation, lineage: 0 };
   }
 
   private boot(id: NodeId, durable: Durable, nowMs: number, life: number): RaftState {

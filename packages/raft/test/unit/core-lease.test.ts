@@ -1,7 +1,14 @@
 import { expect, test } from 'vitest';
-import { type AppendReply, InputKind, type Message, nodeId } from '../../src/core/index.ts';
+import {
+  type AppendReply,
+  InputKind,
+  type Message,
+  MessageKind,
+  nodeId,
+  type VoteReply,
+} from '../../src/core/index.ts';
 import { leaseUntilMs } from '../../src/core/lease.ts';
-import { appendsTo, Single } from './single.ts';
+import { appendsTo, Single, voteReply } from './single.ts';
 
 // The promise lease at its edges, one leader under a microscope (docs/reads.md).
 
@@ -47,7 +54,7 @@ test('a barrier that falls with a rejected append lets go what a quorum has had 
   node.nowMs = 100;
   node.lead();
   const leader = node.raft.leader as NonNullable<typeof node.raft.leader>;
-  leader.barriers = [{ term: 0, holder: n3, incarnation: 1, untilMs: 2000 }];
+  leader.barriers = [{ term: 0, holder: n3, incarnation: 1, lineage: 0, untilMs: 2000 }];
   node.ack('n2');
   expect(node.raft.log.commit).toBe(0);
   const rejection: Partial<AppendReply> = { accepted: false, matchIndex: 0 };
@@ -60,19 +67,86 @@ test('a later life that proves earlier ones dead frees a leader by its handshake
   node.nowMs = 100;
   node.lead();
   const leader = node.raft.leader as NonNullable<typeof node.raft.leader>;
-  leader.barriers = [3, 4].map((incarnation) => ({ term: 0, holder: n3, incarnation, untilMs: 2000 }));
+  leader.barriers = [3, 4].map((incarnation) => ({ term: 0, holder: n3, incarnation, lineage: 7, untilMs: 2000 }));
   node.ack('n2');
-  const shakeHands = (incarnation: number, deadSince: number): number => {
-    node.step({ kind: InputKind.linkReset, peer: n3, life: { incarnation, deadSince } });
+  const shakeHands = (incarnation: number, deadSince: number, lineage = 7): number => {
+    node.step({ kind: InputKind.linkReset, peer: n3, life: { incarnation, deadSince, lineage } });
     return leader.barriers.length;
   };
   expect(shakeHands(4, 4), 'no proof').toBe(2);
   expect(shakeHands(4, 2), 'that very life may hold its lease').toBe(1);
-  node.step({ kind: InputKind.linkReset, peer: n2, life: { incarnation: 9, deadSince: 1 } });
+  node.step({ kind: InputKind.linkReset, peer: n2, life: { incarnation: 9, deadSince: 1, lineage: 7 } });
   expect(leader.barriers).toHaveLength(1);
   expect(node.raft.log.commit).toBe(0);
+  expect(shakeHands(5, 2, 8), 'a copy of its disk').toBe(1);
   expect(shakeHands(5, 2)).toBe(0);
   expect(node.raft.log.commit).toBe(1);
+});
+
+test('a leader tells that it lost its lease to the pace of clocks, and not to silence', () => {
+  for (const [peerMsPerMs, cause] of [
+    [1.02, 'clockRate'],
+    [1, 'expired'],
+  ] as const) {
+    const node = leading();
+    for (let atMs = 250; atMs <= 3250; atMs += 150) {
+      heartbeat(node, atMs);
+      if (cause === 'expired' && atMs > 700) continue;
+      for (const from of [n2, n3]) node.ack(from, { sentMs: atMs, peerMs: atMs * peerMsPerMs });
+    }
+    const causes = node.output.notes.flatMap((note) => (note.kind === 'leaseLost' ? [note.cause] : []));
+    expect(causes).toEqual([cause]);
+  }
+});
+
+test('writes are refused one election timeout after a quorum was last asked in vain, not a heartbeat later', () => {
+  const node = leading();
+  heartbeat(node, 250);
+  for (const from of ['n2', 'n3']) node.ack(from);
+  const { electionTimeoutMsMax } = node.raft.options;
+  for (let atMs = node.output.deadlineMs; atMs < 250 + electionTimeoutMsMax; atMs = node.output.deadlineMs) {
+    heartbeat(node, atMs);
+    expect(node.raft.leader?.probing).toBe(false);
+  }
+  heartbeat(node, node.output.deadlineMs);
+  expect(node.nowMs).toBe(250 + electionTimeoutMsMax);
+  node.propose(new Uint8Array(1));
+  expect(node.output.refused.at(-1)?.code).toBe('QUORUM_UNAVAILABLE');
+  expect(node.raft.leader?.probing, 'its lease may answer reads yet').toBe(true);
+});
+
+test('a copy of the disk of a leader tells whom it votes for of the lease that the original may hold', () => {
+  const original = leading();
+  const { promises, term } = original.raft;
+  expect(promises).toMatchObject([{ term, holder: 'n1' }]);
+  const ballot = {
+    kind: MessageKind.vote,
+    from: n2,
+    to: original.raft.id,
+    term: term + 1,
+    lastIndex: 9,
+    lastTerm: term,
+    commit: 0,
+    transfer: false,
+    releasedTerm: 0,
+  } as const;
+  const copy = new Single({
+    voters: ['n1', 'n2', 'n3'],
+    options: { leaseMs },
+    term,
+    votedFor: 'n1',
+    promises,
+    life: { incarnation: 2, deadSince: 2, lineage: 5 },
+  });
+  copy.receive(ballot);
+  const [vote] = copy.persist();
+  expect(vote).toMatchObject({ granted: true, promises: [{ holder: 'n1', incarnation: 1, lineage: 0, term }] });
+  const winner = new Single({ id: 'n2', voters: ['n1', 'n2', 'n3'], options: { leaseMs }, term });
+  winner.step({ kind: InputKind.campaign });
+  winner.receive(voteReply({ from: 'n1', to: 'n2', term: term + 1, pre: true }));
+  winner.persist();
+  winner.step({ kind: InputKind.message, message: vote as VoteReply, life: copy.raft.life });
+  expect(winner.raft.leader?.barriers).toHaveLength(1);
 });
 
 test('a promise by a clock that runs too fast is none, though others keep time', () => {

@@ -341,6 +341,26 @@ test('calls that were passed to a leader that stands still end soon after anothe
   await world.close();
 });
 
+test('a read that is passed on while its answer is in limbo is told when to come again', async () => {
+  const world = await HostWorld.elected({ config: { leaseMs: 2000 } });
+  await world.run(500);
+  const old = world.leading();
+  for (const machine of world.followers()) machine.syncMs = 3;
+  old.host.submit(1, bytes('in limbo'), {}, () => undefined);
+  await world.run(2);
+  world.crash(old);
+  await world.until(() => world.leader() !== null && world.leading() !== old, 700);
+  expect(world.leading().host.groupStatus(1).lease?.limboEntries).toBe(1);
+  const [follower] = world.followers() as [HostWorld['machines'][0]];
+  const refusal = await world.failure(follower.host.read(1, bytes(''), { timeoutMs: 300 }));
+  expect(refusal).toMatchObject({ code: 'READ_IN_LIMBO', outcome: 'none', retryAfterMs: expect.any(Number) });
+  const { retryAfterMs } = refusal as unknown as { readonly retryAfterMs: number };
+  await world.run(retryAfterMs);
+  const { result } = await world.settled(follower.host.read(1, bytes(''), { timeoutMs: 300 }));
+  expect(text(result)).toBe('1');
+  await world.close();
+});
+
 test('a write that was passed to a leader that hands over is answered by it, however long that takes', async () => {
   const world = await HostWorld.elected({ config: { stallTimeoutMs: 5000 } });
   await world.run(2500);

@@ -7,8 +7,10 @@ import {
   entry,
   EntryKind,
   foundingConfiguration,
+  type HardState,
   type Input,
   InputKind,
+  type Life,
   type Message,
   MessageKind,
   type NodeId,
@@ -36,6 +38,8 @@ export class Single {
     readonly configuration?: Configuration;
     readonly snapshot?: SnapshotPoint;
     readonly options?: Partial<RaftOptions>;
+    readonly life?: Life;
+    readonly promises?: HardState['promises'];
   }) {
     this.raft = new RaftState({
       id: nodeId(start.id ?? 'n1'),
@@ -45,8 +49,9 @@ export class Single {
       hardState: {
         term: start.term ?? 0,
         votedFor: start.votedFor === undefined ? null : nodeId(start.votedFor),
-        promises: [],
+        promises: start.promises ?? [],
       },
+      ...(start.life === undefined ? {} : { life: start.life }),
       ...(start.snapshot === undefined ? {} : { snapshot: start.snapshot }),
       configuration: start.configuration ?? votersOnly(...start.voters),
       options: start.options ?? {},
