@@ -304,7 +304,7 @@ export class Calls {
         return;
       }
       const { term, configurationIndex: index } = raft;
-      respond({ id, code: '', leaderHint: '', index, term, payload: Uint8Array.of(Standing[standing]) });
+      respond(successReply(id, { index, term, payload: Uint8Array.of(Standing[standing]) }));
     });
   }
 
