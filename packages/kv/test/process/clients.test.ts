@@ -42,6 +42,28 @@ function otherThan(cluster: TestCluster, id: string): string {
   return cluster.ids.find((other) => other !== id) as string;
 }
 
+async function termsOf(cluster: TestCluster): Promise<string> {
+  const views = await Promise.all(cluster.ids.map((id) => cluster.view(id)));
+  return JSON.stringify(views.map(({ shards: all }) => all.map(({ term, leader }) => [term, leader])));
+}
+
+/**
+ * A machine that is busy with other things may cost a leader its office, and then clients are redirected or a tool that
+ * takes no redirection reports errors: rightly so, but it is not what is tested here, and so tried again.
+ */
+async function whileLeadersStay(cluster: TestCluster, act: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await termsOf(cluster);
+    try {
+      await act();
+      return;
+    } catch (error) {
+      if (attempt === 3 || (await termsOf(cluster)) === before) throw error;
+      await cluster.balanced();
+    }
+  }
+}
+
 const clusters = new Map<string, TestCluster>();
 
 beforeAll(async () => {
@@ -92,20 +114,24 @@ describe.each(['forward', 'redirect'] as const)('stock clients, routing %s', (ro
       const key = `${tag}${at}`;
       return `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${String(at).length}\r\n${at}\r\n`;
     });
-    const leader = await leaderOfKey(cluster, tag);
-    const piped = await runTool('redis-cli', ['-p', String(cluster.respPort(leader)), '--pipe'], {
-      input: commands.join(''),
+    await whileLeadersStay(cluster, async () => {
+      const leader = await leaderOfKey(cluster, tag);
+      const piped = await runTool('redis-cli', ['-p', String(cluster.respPort(leader)), '--pipe'], {
+        input: commands.join(''),
+      });
+      expect(piped.stdout).toContain('errors: 0, replies: 5000');
+      expect((await cli(cluster, leader, 'get', `${tag}4999`)).stdout).toBe('4999\n');
     });
-    expect(piped.stdout).toContain('errors: 0, replies: 5000');
-    expect((await cli(cluster, leader, 'get', `${tag}4999`)).stdout).toBe('4999\n');
   });
 
   test('redis-benchmark --cluster, pipelined', async () => {
-    const result = await benchmark(cluster, 'n2', '--cluster', '-P', '16');
-    expect(result.code, `${result.stdout}${result.stderr}`).toBe(0);
-    expect(result.stdout).toMatch(/SET: [\d.]+ requests per second/);
-    expect(result.stdout).toMatch(/GET: [\d.]+ requests per second/);
-    expect(result.stdout + result.stderr).not.toMatch(/error/i);
+    await whileLeadersStay(cluster, async () => {
+      const result = await benchmark(cluster, 'n2', '--cluster', '-P', '16');
+      expect(result.code, `${result.stdout}${result.stderr}`).toBe(0);
+      expect(result.stdout).toMatch(/SET: [\d.]+ requests per second/);
+      expect(result.stdout).toMatch(/GET: [\d.]+ requests per second/);
+      expect(result.stdout + result.stderr).not.toMatch(/error/i);
+    });
   });
 
   test('ioredis as a cluster client, plain and pipelined', async () => {
