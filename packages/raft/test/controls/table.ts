@@ -1,5 +1,6 @@
 import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
+import { foundControls } from './found-controls.ts';
 import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
 import { leaseHostControls } from './lease-host-controls.ts';
@@ -16,5 +17,6 @@ export const controls: readonly Control[] = [
   ...hostControls,
   ...leaseControls,
   ...limboControls,
+  ...foundControls,
   ...leaseHostControls,
 ];
