@@ -51,25 +51,17 @@ export const leaseHostControls: readonly Control[] = [
     ordeal: deposedHolders,
   },
   {
-    name: 'host-promise-forgotten',
-    bug: 'A host that starts has forgotten what it promised.',
+    name: 'host-votes-tell-nothing',
+    bug: 'A vote does not tell what its voter has promised to others.',
     edits: [
       edit(
-        'core/state.ts',
-        'this.promises = (start.hardState?.promises ?? []).map((promise) => ({',
-        'this.promises = [].map((promise: HeldPromise) => ({',
+        'core/lease.ts',
+        '  return runningPromises(raft, nowMs).map(({ holder, incarnation, term, untilMs }) => ({\n    holder,\n    incarnation,\n    term,\n    remainingMs',
+        '  return runningPromises(raft, Number.POSITIVE_INFINITY).map(({ holder, incarnation, term, untilMs }) => ({\n    holder,\n    incarnation,\n    term,\n    remainingMs',
       ),
     ],
-    seeds: 40,
+    seeds: 10,
     caughtBy: judged,
-    ordeal: { ...deposedHolders, faults: { isolate: 40, crashAtCompletion: 120 } },
-  },
-  {
-    name: 'host-lease-from-receipt',
-    bug: 'A lease begins when its acknowledgement arrives.',
-    edits: [edit('core/lease.ts', 'progress.leaseAckedMs = sentMs;', 'progress.leaseAckedMs = nowMs;')],
-    seeds: 40,
-    caughtBy: judged,
-    ordeal: { ...deposedHolders, faults: { isolate: 20, pause: 20, slowNetwork: 20, messageChaos: 20 } },
+    ordeal: deposedHolders,
   },
 ];

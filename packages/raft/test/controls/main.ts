@@ -75,7 +75,7 @@ async function run(
 }
 
 /** The one that found it last, then all that are allowed. */
-export function seedsOf({ seeds }: Control, first: number | undefined): number[] {
+export function seedsOf({ seeds }: Pick<Control, 'seeds'>, first: number | undefined): number[] {
   const all = Array.from({ length: seeds }, (_, at) => at + 1);
   return first === undefined || first < 1 ? all : [first, ...all];
 }

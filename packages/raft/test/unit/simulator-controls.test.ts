@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { seedsOf, taskOf } from '../controls/main.ts';
 import { edited, PatchedBuilds } from '../controls/patched-build.ts';
 import { runPatched } from '../controls/runner.ts';
+import { foundControls } from '../controls/found-controls.ts';
 import { controls } from '../controls/table.ts';
 
 // `npm run controls` runs them all; these take a fraction of a second each.
@@ -24,8 +25,14 @@ test('no two bugs have one name', () => {
 
 describe.each(controls.filter(({ fast }) => fast === true))('$name', ({ name, edits, ordeal = {}, ...control }) => {
   test(`the simulator finds: ${control.bug}`, { timeout: 120_000 }, async () => {
-    const seeds = seedsOf({ name, edits, ordeal, ...control }, known[name]);
+    const seeds = seedsOf(control, known[name]);
     const { found } = await runPatched(builds, edits, taskOf(ordeal, seeds));
     expect(found?.promise ?? `nothing in ${control.seeds} seeds`).toMatch(control.caughtBy);
   });
+});
+
+test.each(foundControls)('the seed that finds "$name" passes without that bug', async ({ name, ordeal = {} }) => {
+  const { found } = await runPatched(builds, [], taskOf(ordeal, seedsOf({ seeds: 0 }, known[name])));
+  expect(known[name]).toBeGreaterThan(0);
+  expect(found).toBeNull();
 });

@@ -89,7 +89,8 @@ export class LeaseChecker implements Checker {
   private acknowledged(world: SimWorld, from: Machine, group: GroupId, { to, term, sentMs }: AppendReply): void {
     const holder = world.machineOf(to);
     const raft = holder?.raft(group) ?? null;
-    if (holder === undefined || raft === null || !counts(raft, { term, sentMs })) return;
+    if (holder === undefined || raft === null || raft.leader?.probing === true) return;
+    if (!counts(raft, { term, sentMs })) return;
     const key = `${from.id}/${group}`;
     let terms = this.earned.get(key);
     if (terms === undefined) {
@@ -139,11 +140,11 @@ export class LeaseChecker implements Checker {
   }
 }
 
-/** Whether an answer to what was asked then counts for the lease of this leader. */
+/** Whether an answer to what was asked then counts for the lease of this leader; while it only probes, what came before. */
 function counts(raft: RaftState, asked: { readonly term: Term; readonly sentMs: number }): boolean {
   const { leader } = raft;
   if (leader === null || raft.term !== asked.term || raft.options.leaseMs === 0) return false;
-  if (leader.released || leader.probing || raft.stalled) return false;
+  if (leader.released || raft.stalled) return false;
   return asked.sentMs >= leader.electedMs && asked.sentMs > leader.leaseDoubtMs;
 }
 
