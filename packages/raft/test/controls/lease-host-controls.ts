@@ -53,13 +53,7 @@ export const leaseHostControls: readonly Control[] = [
   {
     name: 'host-votes-tell-nothing',
     bug: 'A vote does not tell what its voter has promised to others.',
-    edits: [
-      edit(
-        'core/lease.ts',
-        '  return runningPromises(raft, nowMs).map(({ holder, incarnation, term, untilMs }) => ({\n    holder,\n    incarnation,\n    term,\n    remainingMs',
-        '  return runningPromises(raft, Number.POSITIVE_INFINITY).map(({ holder, incarnation, term, untilMs }) => ({\n    holder,\n    incarnation,\n    term,\n    remainingMs',
-      ),
-    ],
+    edits: [edit('core/election.ts', 'promisesLeft(raft, nowMs)', 'promisesLeft(raft, Number.POSITIVE_INFINITY)')],
     seeds: 10,
     caughtBy: judged,
     ordeal: deposedHolders,
