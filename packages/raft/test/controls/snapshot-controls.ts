@@ -17,6 +17,21 @@ export const snapshotControls: readonly Control[] = [
     ordeal: { ...restless, faults: { isolate: 30, split: 20, pause: 10 }, seconds: 40 },
   },
   {
+    name: 'snapshot-of-what-is-committed',
+    bug: 'A snapshot says that it covers everything committed, though its image is of what was applied.',
+    edits: [edit('host/snapshot-house.ts', 'const index = log.applied;', 'const index = log.commit;')],
+    seeds: 20,
+    caughtBy: /StateMachineSafety|Linearizab|RegisterHistory|NoGroupHalts|AppliedInOrder/,
+    // One command in a turn: only then is more committed than applied when a snapshot is begun.
+    ordeal: {
+      ...restless,
+      host: { ...often, applyBytesPerTurnMax: 1 },
+      clients: { count: 12, thinkMsMax: 5 },
+      faults: { crash: 30, pause: 10 },
+      seconds: 30,
+    },
+  },
+  {
     name: 'snapshot-name-not-synced',
     bug: 'The log is given up when the snapshot has its name, before the name would survive a power cut.',
     edits: [
@@ -27,7 +42,7 @@ export const snapshotControls: readonly Control[] = [
       ),
     ],
     seeds: 20,
-    caughtBy: /RecoverySound|NothingLost|StateMachineSafety/,
+    caughtBy: /RecoverySound|NoFalseAlarm|NothingLost|StateMachineSafety/,
     ordeal: { ...restless, faults: { powerCut: 40 }, seconds: 30 },
   },
   {
@@ -42,7 +57,7 @@ export const snapshotControls: readonly Control[] = [
       edit('snapshot/writer.ts', 'await syncFile(this.file);\n    return { ...title', 'return { ...title'),
     ],
     seeds: 20,
-    caughtBy: /RecoverySound/,
+    caughtBy: /RecoverySound|NoFalseAlarm/,
     ordeal: { ...restless, faults: { powerCut: 40 }, seconds: 30 },
   },
 ];

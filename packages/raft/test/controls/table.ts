@@ -5,6 +5,7 @@ import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
 import { leaseHostControls } from './lease-host-controls.ts';
 import { limboControls } from './limbo-controls.ts';
+import { quarantineControls } from './quarantine-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
@@ -14,6 +15,7 @@ export const controls: readonly Control[] = [
   ...officeControls,
   ...storageControls,
   ...snapshotControls,
+  ...quarantineControls,
   ...hostControls,
   ...leaseControls,
   ...limboControls,
