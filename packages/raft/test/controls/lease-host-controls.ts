@@ -1,4 +1,5 @@
 import { type Control, edit, type Ordeal } from './control.ts';
+import { leaseControls } from './lease-controls.ts';
 
 /** Leaders that are cut off and stand still while they hold a lease, and somebody who reads at them. */
 const deposedHolders: Ordeal = {
@@ -10,6 +11,27 @@ const deposedHolders: Ordeal = {
 };
 
 const judged = /LeaseDisjoint|LeasePromise|ReadLinearizable/;
+
+/** Rules whose bugs are planted in the core, and how many seeds whole hosts may take to meet them. */
+const coreRules: Readonly<Record<string, number>> = {
+  'promise-not-written': 40,
+  'restart-with-another-lease': 40,
+  'sigma-omitted': 40,
+  'disclaim-without-incarnation': 40,
+  'handshake-taken-as-disclaim': 40,
+  'later-life-without-proof': 40,
+  'pre-vote-taken-as-disclaim': 40,
+  'late-acknowledgement-renews': 40,
+  'lease-kept-during-transfer': 40,
+  'lease-back-after-failed-transfer': 40,
+};
+
+function onHosts({ name, bug, edits }: Control): Control[] {
+  const seeds = coreRules[name];
+  return seeds === undefined
+    ? []
+    : [{ name: `host-${name}`, bug, edits, seeds, caughtBy: judged, ordeal: deposedHolders }];
+}
 
 /** Rules of the lease on whole hosts: with their clocks, disks, restarts and callers. */
 export const leaseHostControls: readonly Control[] = [
@@ -58,4 +80,5 @@ export const leaseHostControls: readonly Control[] = [
     caughtBy: judged,
     ordeal: deposedHolders,
   },
+  ...leaseControls.flatMap(onHosts),
 ];
