@@ -2,6 +2,7 @@ import { shapeOf } from '../../src/testkit/campaign.ts';
 import { SteadyChecker } from '../../src/testkit/checkers/steady-checker.ts';
 import type { Fault, FaultKind } from '../../src/testkit/faults.ts';
 import type { ScriptedCall } from '../../src/testkit/operation.ts';
+import { scenarios } from '../../src/testkit/scenarios.ts';
 import { simulate } from '../../src/testkit/simulation.ts';
 import type { Workload } from '../../src/testkit/workload.ts';
 import kvWorkload from '../../../kv/src/simulation/kv-workload.ts';
@@ -56,15 +57,16 @@ function broken(seed: number, error: unknown): Finding {
 
 async function judged(
   seed: number,
-  { steady, schedule, bursts, workload, core: _core, trace: _trace, ...options }: Ordeal,
+  { steady, schedule, bursts, workload, scenario, core: _core, trace: _trace, ...options }: Ordeal,
 ): Promise<Finding | null> {
   const { violation, atMs } = await simulate({
     ...shapeOf(seed),
+    ...(scenario === undefined ? {} : scenarios[scenario]?.options(seed)),
     ...options,
     ...(workload === 'kv' ? { workload: keyValues() } : {}),
     ...(schedule === undefined ? {} : { schedule: schedule.map((fault) => faultOf(seed, fault)) }),
     ...(bursts === undefined ? {} : { clients: { script: bursts.flatMap(callsOf), count: 0 } }),
-    checkers: steady === undefined ? [] : [new SteadyChecker(steady)],
+    ...(steady === undefined ? {} : { checkers: [new SteadyChecker(steady)] }),
     seed,
   });
   return violation === null ? null : { seed, atMs, promise: violation.promise, message: violation.message };

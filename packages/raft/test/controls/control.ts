@@ -16,6 +16,8 @@ export interface Ordeal {
   readonly core?: boolean | 'leases' | { readonly driftPpm: number };
   /** Tells this trace of test/traces instead of running seeds: it must not be told as before. */
   readonly trace?: string;
+  /** A scenario of the simulator by its name. What is named below comes on top. */
+  readonly scenario?: string;
   /** Default: registers, that have no `conflicts`. */
   readonly workload?: 'kv';
   /** Default: drawn from the seed, as in any campaign. */

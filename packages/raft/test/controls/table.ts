@@ -6,6 +6,7 @@ import { leaseControls } from './lease-controls.ts';
 import { leaseHostControls } from './lease-host-controls.ts';
 import { limboControls } from './limbo-controls.ts';
 import { quarantineControls } from './quarantine-controls.ts';
+import { membershipControls } from './membership-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
@@ -17,6 +18,7 @@ export const controls: readonly Control[] = [
   ...snapshotControls,
   ...quarantineControls,
   ...hostControls,
+  ...membershipControls,
   ...leaseControls,
   ...limboControls,
   ...foundControls,

@@ -81,8 +81,10 @@ export class RestartChecker implements Checker {
       'TermMonotone',
       () => `${who}: comes back in term ${raft.term}, its disk had term ${left.term}`,
     );
+    // A spoiled disk shows less than recovery can right; and a group that lost its log on it begins anew with a vote for
+    // the leader of the term it begins in, whatever it had (docs/adr/0012).
     requireThat(
-      raft.term > left.term || left.votedFor === null || raft.votedFor === left.votedFor,
+      machine.harmed || raft.term > left.term || left.votedFor === null || raft.votedFor === left.votedFor,
       'VoteOnce',
       () => `${who}: comes back with a vote for ${raft.votedFor} in term ${left.term}, its disk had ${left.votedFor}`,
     );
