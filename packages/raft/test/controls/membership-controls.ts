@@ -14,8 +14,7 @@ export const membershipControls: readonly Control[] = [
     bug: 'A change begins before the one before it is committed.',
     edits: [edit('core/membership.ts', settled, 'return log.termAt(log.commit) === raft.term;')],
     seeds: 200,
-    caughtBy:
-      /Settled|Configuration|ElectionSafety|CommitQuorum|LeaderCompleteness|CanonicalCommit|NoGroupHalts|Assertion/,
+    caughtBy: /ConfigSafety|ElectionSafety|CommitQuorum|LeaderCompleteness|CanonicalCommit|NoGroupHalts|Assertion/,
     ordeal: cores,
   },
   {
@@ -23,8 +22,7 @@ export const membershipControls: readonly Control[] = [
     bug: 'A leader changes the members before it has committed an entry of its own term: the bug of 2015.',
     edits: [edit('core/membership.ts', settled, 'return raft.configurationIndex <= log.commit;')],
     seeds: 200,
-    caughtBy:
-      /Settled|Configuration|ElectionSafety|CommitQuorum|LeaderCompleteness|CanonicalCommit|NoGroupHalts|Assertion/,
+    caughtBy: /ConfigSafety|ElectionSafety|CommitQuorum|LeaderCompleteness|CanonicalCommit|NoGroupHalts|Assertion/,
     ordeal: cores,
   },
   {
@@ -45,8 +43,8 @@ export const membershipControls: readonly Control[] = [
         "const outgoing = 'won' as VoteResult;",
       ),
     ],
-    seeds: 400,
-    caughtBy: /ElectionQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Joint/,
+    seeds: 8000,
+    caughtBy: /ElectionSafety|LeaderCompleteness|CanonicalCommit/,
     ordeal: cores,
   },
   {
@@ -74,7 +72,7 @@ export const membershipControls: readonly Control[] = [
       ),
     ],
     seeds: 200,
-    caughtBy: /Configuration|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts/,
+    caughtBy: /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts/,
     ordeal: cores,
   },
   {
@@ -125,7 +123,7 @@ export const membershipControls: readonly Control[] = [
       ),
     ],
     seeds: 2000,
-    caughtBy: /Configuration|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Settled/,
+    caughtBy: /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit/,
     ordeal: cores,
   },
   {
@@ -140,7 +138,7 @@ export const membershipControls: readonly Control[] = [
     ],
     seeds: 20,
     caughtBy:
-      /Configuration|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
+      /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
     ordeal: churn,
   },
   {
@@ -155,7 +153,7 @@ export const membershipControls: readonly Control[] = [
     ],
     seeds: 400,
     caughtBy:
-      /Configuration|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
+      /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
     ordeal: churn,
   },
   {
