@@ -58,7 +58,7 @@ export const membershipControls: readonly Control[] = [
       ),
     ],
     seeds: 60,
-    caughtBy: /CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|NoGroupHalts|NoException/,
+    caughtBy: /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts/,
     ordeal: churn,
   },
   {
