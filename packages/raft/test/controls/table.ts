@@ -5,8 +5,8 @@ import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
 import { leaseHostControls } from './lease-host-controls.ts';
 import { limboControls } from './limbo-controls.ts';
-import { quarantineControls } from './quarantine-controls.ts';
 import { membershipControls } from './membership-controls.ts';
+import { quarantineControls } from './quarantine-controls.ts';
 import { snapshotControls } from './snapshot-controls.ts';
 import { storageControls } from './storage-controls.ts';
 
