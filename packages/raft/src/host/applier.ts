@@ -44,7 +44,7 @@ export class Applier {
       return true;
     }
     this.busy = true;
-    const results = this.stateMachine.apply(this.batch);
+    const results = this.begin();
     if (isReady(results)) {
       this.busy = false;
       this.complete(results);
@@ -66,6 +66,15 @@ export class Applier {
       },
     );
     return false;
+  }
+
+  private begin(): ReturnType<StateMachine['apply']> {
+    try {
+      return this.stateMachine.apply(this.batch);
+    } catch (error) {
+      this.busy = false;
+      throw error;
+    }
   }
 
   /** Collects the next commands, up to the byte limit or the next entry that only carries time. */

@@ -109,7 +109,8 @@ export class Calls {
   /** Changes who is in the group; null gives up the change under way. `done` is called exactly once. */
   change(groupId: GroupId, change: MembershipChange | null, options: CallOptions, done: ChangeDone): void {
     const group = this.parts.groups.get(groupId);
-    const refusal = this.refuses(groupId, group) ?? this.hasLeft(group) ?? malformed(nothing, options);
+    const refusal =
+      this.refuses(groupId, group) ?? this.hasLeft(group) ?? malformed(nothing, options) ?? isReplacing(group);
     if (refusal !== null || group === undefined) {
       done(refusal as NoriError, 0);
       return;
@@ -375,6 +376,11 @@ export class Calls {
     for (const group of this.parts.groups.values()) group.failAll(error, notTaken);
     this.forwarding.failAll(error);
   }
+}
+
+function isReplacing(group: Group | undefined): NoriError | null {
+  if (group?.replacing !== true) return null;
+  return new NoriError('CHANGE_IN_PROGRESS', { message: `the state of group ${group.id} is being replaced` });
 }
 
 function noMember(group: GroupId): NoriError {

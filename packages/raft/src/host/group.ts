@@ -49,6 +49,8 @@ export class Group {
   halted: NoriError | null = null;
   /** Its log or snapshot was damaged on this host, and it is not yet what it was before. */
   quarantine: Quarantine | null = null;
+  /** Its state is being replaced by one that the log does not lead to: its members stay who they are until that is done. */
+  replacing = false;
   /** Bytes of entries applied since the last snapshot, what was applied at start included. */
   bytesSinceSnapshot = 0;
   private readonly limits: GroupLimits;

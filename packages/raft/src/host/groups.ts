@@ -139,6 +139,8 @@ export class Groups {
     const { wal, turn, recovered } = this.parts;
     const { id, stateMachine, quarantine } = group;
     assert(quarantine !== null && group.halted !== null, 'only what is in quarantine begins anew');
+    // A batch or a snapshot that is on its way into the state machine would come back after the reset.
+    if (group.applier.busy) throw new NoriError('OVERLOADED', { message: `group ${id} is still being applied to` });
     if (stateMachine.reset === undefined && stateMachine.durablePosition !== undefined) {
       const message = `the state machine of group ${id} keeps a state of its own and cannot reset it`;
       throw new NoriError('UNSUPPORTED', { message, remedy: 'remove its store, or give it a reset method' });
@@ -149,7 +151,7 @@ export class Groups {
     const hardState =
       group.raft.term > term ? { ...noHardState, term: group.raft.term } : { ...noHardState, term, votedFor: leader };
     const { reason } = quarantine;
-    const refilling = voter ? { stage: QuarantineStage.refilling, voter, since, reason } : null;
+    const refilling = { stage: QuarantineStage.refilling, voter, since, reason };
     wal.setHardState(id, hardState);
     wal.setQuarantine(id, refilling);
     await this.flushed();

@@ -38,10 +38,17 @@ export interface RefillParts {
   stopped(): NoriError | null;
 }
 
-/** Whether it is a vote that is asked for, of one that lost its log and was not made a voter since. */
-export function asksTheForgetful({ since }: Quarantine, raft: RaftState, { kind }: Message): boolean {
-  if (kind !== MessageKind.vote && kind !== MessageKind.preVote) return false;
-  return raft.configurationIndex <= since || !isVoter(raft.configuration, raft.id);
+/**
+ * Whether it is a vote that is asked for, of one that lost its log and has not yet the configuration again by which it had
+ * no vote: without that it could make a leader of somebody who missed it, and counts it as the voter it was.
+ */
+export function asksTheForgetful({ since }: Quarantine, { log }: RaftState, { kind }: Message): boolean {
+  return (kind === MessageKind.vote || kind === MessageKind.preVote) && log.lastIndex < since;
+}
+
+/** Whether there is something to be told: one that was removed meanwhile only keeps silent, and waits to be added. */
+export function isAiling(quarantine: Quarantine | null): quarantine is Quarantine {
+  return quarantine !== null && (quarantine.voter || quarantine.stage !== QuarantineStage.refilling);
 }
 
 interface Answer {
@@ -169,10 +176,12 @@ export class Refill {
     narrator.logger?.info({ group: found.id, term, leader: from }, 'the group begins anew on this node, as a learner');
     narrator.tell({ scope: 'Storage', event: { type: 'GroupRefilling', group: found.id, term } });
     this.tell(fresh);
-    if (fresh.quarantine === null) this.ended(fresh);
   }
 
-  /** It learns. Once it votes again, all is as it was; the leader lets it when it keeps up. */
+  /**
+   * It learns. Once it votes again, all is as it was; the leader lets it when it keeps up. Who is to have no vote is done
+   * when it knows so.
+   */
   private async refilled(found: Case, group: Group, quarantine: Quarantine): Promise<void> {
     const { raft } = group;
     const { id, groups, calls } = this.parts;
@@ -180,12 +189,12 @@ export class Refill {
     // While it replays an old log it comes by configurations in which it still had a vote.
     const { configurationIndex, log } = raft;
     const settled = configurationIndex <= log.commit && configurationIndex >= quarantine.since;
-    if (settled && isVoter(raft.configuration, id)) {
+    if (settled && (!quarantine.voter || isVoter(raft.configuration, id))) {
       await groups.setQuarantine(group, null);
       this.ended(group);
       return;
     }
-    if (!settled || !quarantine.voter || raft.leaderId === null || !raft.configuration.learners.includes(id)) return;
+    if (!settled || raft.leaderId === null || !raft.configuration.learners.includes(id)) return;
     if (raft.configuration.planned?.voters.includes(id) === true) return;
     await new Promise<void>((resolve, reject) => {
       const done = (error: NoriError | null): void => (error === null ? resolve() : reject(error));
@@ -202,7 +211,7 @@ export class Refill {
   }
 
   private tell({ id, quarantine }: Group): void {
-    const value = quarantine === null ? 0 : quarantine.stage === QuarantineStage.refilling ? 2 : 1;
+    const value = !isAiling(quarantine) ? 0 : quarantine.stage === QuarantineStage.refilling ? 2 : 1;
     this.parts.narrator.meter?.gauge(Metric.quarantine, id, value);
   }
 

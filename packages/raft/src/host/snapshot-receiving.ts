@@ -176,6 +176,8 @@ export class SnapshotReceiving {
       this.give(arrival, error, TransferStatus.damaged);
       return;
     }
+    // What came for a replica that was given up meanwhile is not for the one that takes its place.
+    if (group.halted !== null) return;
     const newer = await store.adopt(store.incomingPath, header);
     if (house.closed || this.arrivals.get(group) !== arrival) return;
     if (newer) {
@@ -204,6 +206,9 @@ export class SnapshotReceiving {
       // The state may be neither the old nor the new one. On disk the new one is whole: a restart goes on from it.
       if (!house.closed && group.halted === null) house.turn.halt(group, error);
       return;
+    } finally {
+      // Nothing is on its way into the state machine any more.
+      if (group.halted !== null) group.applier.busy = false;
     }
     house.narrator.meter?.count(Metric.snapshotsInstalled, group.id, 1);
     house.narrator.logger?.info({ group: group.id, index: point.index, from, bytes }, 'snapshot taken over');
@@ -218,7 +223,8 @@ export class SnapshotReceiving {
   /** Does it when everything asked for before is done. */
   private enqueue(arrival: Arrival, act: () => Promise<void>): void {
     arrival.work = arrival.work.then(async () => {
-      if (this.house.closed || this.arrivals.get(arrival.group) !== arrival) return;
+      const { group } = arrival;
+      if (this.house.closed || group.halted !== null || this.arrivals.get(group) !== arrival) return;
       try {
         await act();
       } catch (error) {

@@ -1,4 +1,5 @@
 import type { NoriError } from '../base/errors.ts';
+import { replicasOf } from '../core/configuration.ts';
 import type { Index, SnapshotPoint } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
 import { onDisk, snapshotDamaged } from '../snapshot/file-calls.ts';
@@ -54,16 +55,33 @@ async function goOn(
   const position = stateMachine.durablePosition?.() ?? null;
   // A state of its own that the log goes on from saves reading the snapshot.
   if (leadsUp && position !== null && position.index >= start.base.index) {
-    return { ...start, snapshot: point, applied: resumeIndex(start, position) };
+    return endedAt(point, { ...start, snapshot: point, applied: resumeIndex(start, position) }, wal);
   }
   await stateMachine.restore(reader.image(), { index: point.index, term: point.term });
-  if (leadsUp) return { ...start, snapshot: point, applied: point.index };
+  if (leadsUp) return endedAt(point, { ...start, snapshot: point, applied: point.index }, wal);
   const base = { index: point.index, term: point.term, timeMs: point.timeMs };
   wal.reset(start.group, base);
-  await new Promise<void>((resolve, reject) => {
+  await flushed(wal);
+  return { ...start, base, entries: [], snapshot: point, applied: point.index };
+}
+
+/**
+ * The snapshot of a group of one may be what took the place of its state, which its log does not lead to: a crash came
+ * before the log was given up in front of it. Nobody who joins later may get it from there.
+ */
+async function endedAt(point: SnapshotPoint, start: StartOfGroup, wal: Wal): Promise<StartOfGroup> {
+  const { base, entries, applied, group } = start;
+  if (replicasOf(point.configuration).length > 1 || point.index <= base.index || applied < point.index) return start;
+  const { index, term, timeMs } = point;
+  wal.compact(group, { index, term, timeMs });
+  await flushed(wal);
+  return { ...start, base: { index, term, timeMs }, entries: entries.slice(index - base.index) };
+}
+
+function flushed(wal: Wal): Promise<void> {
+  return new Promise((resolve, reject) => {
     wal.flush((error: NoriError | null) => (error === null ? resolve() : reject(error)));
   });
-  return { ...start, base, entries: [], snapshot: point, applied: point.index };
 }
 
 function termAt({ base, entries }: RecoveredGroup, index: number): number | undefined {

@@ -15,6 +15,8 @@ export class SnapshotReplacing {
   private readonly house: SnapshotHouse;
   /** Who waits for a moment between two batches. */
   private readonly waiting = new Map<Group, () => void>();
+  /** From the first byte of an image to the end: they would write to the same files. */
+  private readonly underWay = new Set<Group>();
 
   constructor(house: SnapshotHouse) {
     this.house = house;
@@ -30,7 +32,16 @@ export class SnapshotReplacing {
   /** @throws NoriError UNSUPPORTED, OVERLOADED, SNAPSHOT_FAILED, APPLY_FAILED, CLOSED. */
   async install(group: Group, image: AsyncIterable<Uint8Array>): Promise<Index> {
     this.requireAlone(group);
-    if (this.waiting.has(group)) throw new NoriError('OVERLOADED', { message: 'the group is being replaced already' });
+    if (this.underWay.has(group)) throw new NoriError('OVERLOADED', { message: 'the group is being replaced already' });
+    this.underWay.add(group);
+    try {
+      return await this.installAlone(group, image);
+    } finally {
+      this.underWay.delete(group);
+    }
+  }
+
+  private async installAlone(group: Group, image: AsyncIterable<Uint8Array>): Promise<Index> {
     const { house } = this;
     const store = house.storeOf(group.id);
     await store.prepare();
@@ -39,13 +50,21 @@ export class SnapshotReplacing {
     if (!spooled) throw new NoriError('CLOSED', { message: 'the node was closed', outcome: 'notApplied' });
     await new Promise<void>((resolve) => {
       this.waiting.set(group, () => {
-        // From here on no batch and no query runs.
+        // From here on no batch and no query runs, and nobody joins: the log leads to the old state.
         group.applier.busy = true;
+        group.replacing = true;
         resolve();
       });
       house.turn.schedule(group);
     });
-    return this.replace(group);
+    try {
+      this.requireAlone(group);
+      return await this.replace(group);
+    } finally {
+      group.replacing = false;
+      group.applier.busy = false;
+      house.turn.schedule(group);
+    }
   }
 
   private async spool(group: Group, path: string, image: AsyncIterable<Uint8Array>): Promise<boolean> {
@@ -67,7 +86,6 @@ export class SnapshotReplacing {
     const title = this.title(group);
     const { index, term } = title.point;
     try {
-      this.requireAlone(group);
       const reader = await SnapshotReader.open(house.disk, store.spoolPath);
       try {
         await group.stateMachine.restore(reader.image(), { index, term });

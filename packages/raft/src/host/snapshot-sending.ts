@@ -1,3 +1,4 @@
+import { NoriError } from '../base/errors.ts';
 import { InputKind } from '../core/input.ts';
 import { ProgressState } from '../core/progress.ts';
 import { type SnapshotAck, TransferKind, TransferStatus } from '../codec/snapshot-transfer.ts';
@@ -109,7 +110,14 @@ export class SnapshotSending {
 
   private async open(out: Outgoing): Promise<void> {
     const store = this.house.storeOf(out.group.id);
-    const reader = await store.read();
+    let reader: SnapshotReader | null;
+    try {
+      reader = await store.read();
+    } catch (error) {
+      if (!(error instanceof NoriError) || error.code !== 'SNAPSHOT_DAMAGED') throw error;
+      this.replaceDamaged(out);
+      return;
+    }
     if (reader === null) return;
     if (out.over) await store.release(reader);
     else {
@@ -134,8 +142,7 @@ export class SnapshotSending {
         out.sent = out.acked;
         return;
       case TransferStatus.damaged:
-        this.renew(out.group);
-        this.abandon(out);
+        this.replaceDamaged(out);
         return;
       default:
         // Not now: it is asked again, until patience ends.
@@ -171,6 +178,7 @@ export class SnapshotSending {
   private async offer(out: Outgoing, reader: SnapshotReader): Promise<void> {
     const header = await reader.read(0, reader.header.headerBytes);
     if (out.over) return;
+    if (header.length < reader.header.headerBytes) return this.replaceDamaged(out);
     const { transfer, group } = out;
     this.house.transport.bulk.send(out.to, { kind: TransferKind.offer, transfer, group: group.id, header });
   }
@@ -179,6 +187,8 @@ export class SnapshotSending {
     const offset = out.sent;
     const bytes = await reader.read(offset, this.chunkBytes);
     out.reading = false;
+    // The file has lost its end.
+    if (bytes.length === 0 && !out.over) return this.replaceDamaged(out);
     // It may have been told meanwhile to go on from elsewhere.
     if (out.over || !out.agreed || out.sent !== offset) return this.pump(out);
     const { transfer, group } = out;
@@ -221,6 +231,17 @@ export class SnapshotSending {
       }
       this.arm();
     });
+  }
+
+  /** The follower gets the next one; the state here is whole, whatever became of the file. */
+  private replaceDamaged(out: Outgoing): void {
+    const { group, to } = out;
+    this.house.narrator.logger?.error(
+      { group: group.id, to },
+      `the snapshot of group ${group.id} is damaged: taking another`,
+    );
+    this.renew(group);
+    this.abandon(out);
   }
 
   private abandon(out: Outgoing): void {

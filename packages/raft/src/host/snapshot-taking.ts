@@ -46,7 +46,8 @@ export class SnapshotTaking {
   /** With `renew`, even if nothing was applied since the last one: that one is damaged. */
   request(group: Group, renew: boolean): void {
     const wish = this.wish(group);
-    wish.renew ||= renew;
+    // One that is being taken is another already.
+    wish.renew ||= renew && !wish.taking;
     this.house.turn.schedule(group);
   }
 
@@ -116,8 +117,10 @@ export class SnapshotTaking {
       this.ended(wish);
       if (house.closed) return;
       this.failed(group, wish, point, error);
+    } finally {
+      if (group.halted !== null) this.forget(group, wish, group.halted);
+      if (!house.closed) this.next();
     }
-    this.next();
   }
 
   /** The size of the file; null when it was given up, or a newer snapshot came from elsewhere meanwhile. */
@@ -133,8 +136,14 @@ export class SnapshotTaking {
     };
     const goOn = (): boolean => !house.closed && group.halted === null;
     const header = await writeSnapshot(house.disk, store.takingPath, title, image, goOn);
-    if (header === null) return null;
+    if (header === null || !goOn()) return null;
     return (await store.adopt(store.takingPath, header)) ? header.fileBytes : null;
+  }
+
+  /** The group takes no part on this node any more, and has no turn in which it would be seen to. */
+  private forget(group: Group, { waiters }: Wish, why: NoriError): void {
+    this.wishes.delete(group);
+    for (const waiter of waiters.splice(0)) waiter.reject(why);
   }
 
   private ended(wish: Wish): void {

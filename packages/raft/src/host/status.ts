@@ -19,6 +19,7 @@ import type {
 } from './api.ts';
 import { QuarantineStage } from '../codec/record.ts';
 import type { Group } from './group.ts';
+import { isAiling } from './refill.ts';
 
 export function groupStatus(group: Group, nowMs: number): GroupStatus {
   const { raft, halted } = group;
@@ -50,7 +51,7 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
 }
 
 function quarantineStatus({ quarantine }: Group): QuarantineStatus | null {
-  if (quarantine === null) return null;
+  if (!isAiling(quarantine)) return null;
   const { stage, reason } = quarantine;
   return { stage: stage === QuarantineStage.refilling ? 'refilling' : 'quarantined', reason };
 }

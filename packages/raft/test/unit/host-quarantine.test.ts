@@ -220,3 +220,35 @@ test('a group that halted is refilled when somebody asks for it', async () => {
   expect(hurt.ledger(1).commands).toEqual(['a', 'stone', 'b']);
   await world.close();
 });
+
+test('a replica that begins anew after it was removed makes no leader of one that missed its removal', async () => {
+  // n1 is cut off while the group moves on from n1, n2, n3; then n2 loses its log and is removed, and meets n1 again.
+  const world = await HostWorld.started({ hosts: 5, founders: 3 });
+  const [n1, n2, n3, n4, n5] = world.machines as [Machine, Machine, Machine, Machine, Machine];
+  await world.until(() => world.leader() !== null);
+  await write(world, 1, 'a');
+  await world.until(() => n1.ledger().commands.length === 1);
+  world.isolate(n1);
+  await world.until(() => world.leader() === n2 || world.leader() === n3);
+  await world.run(3000);
+  for (const { id } of [n4, n5]) await world.settled(world.leading().host.addMember(1, id, `${id}:7000`));
+  await write(world, 1, 'damaged', 'b');
+  await world.run(300);
+  world.crash(n2);
+  flip(n2, 'damaged', inWal);
+  await world.until(() => [n3, n4, n5].some((machine) => world.leader() === machine));
+  await world.run(3000);
+  await world.settled(world.leading().host.removeMember(1, n2.id));
+  await world.start(n2);
+  await world.until(() => n2.statusOf(1)?.quarantine?.stage !== 'quarantined');
+  world.network.heal();
+  for (const other of [n3, n4, n5]) world.network.cut(n1.id, other.id);
+  await world.run(5000);
+  expect(n1.statusOf(1)?.role).not.toBe('leader');
+  expect(n1.ledger().commands).toEqual(['a']);
+  // Added again it votes like any other.
+  await world.settled(world.leading().host.addMember(1, n2.id, `${n2.id}:7000`));
+  await world.until(whole(n2, 1));
+  expect(n2.ledger().commands).toEqual(['a', 'damaged', 'b']);
+  await world.close();
+});
