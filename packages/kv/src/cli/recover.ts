@@ -36,8 +36,9 @@ export async function runRecover({ dataDir, survivors, acceptLoss = false }: Rec
     return;
   }
   const shards = readShardCount(dataDir) ?? groups.length;
-  await recoverSurvivors({ dataDir, reports });
-  moveToCluster(dataDir, { clusterId, shards, members: addressesOf(groups) });
+  // First: a crash in between leaves a node that does not start, until the same command has been given again.
+  const beforeMove = (): void => moveToCluster(dataDir, { clusterId, shards, members: addressesOf(groups) });
+  await recoverSurvivors({ dataDir, reports, beforeMove });
   process.stdout.write(
     `${own.nodeId} belongs to cluster ${clusterId} now. Do the same on the other survivors, with the same reports, then start them all.\n`,
   );

@@ -50,10 +50,12 @@ export function inspectSurvivor(directory: string, ports: OfflinePorts): Promise
 }
 
 /**
- * Does this node's part of a plan: writes the new configuration behind the logs that go on here, then moves the node to
- * the new cluster. A crash in between leaves a directory that can be recovered by the same plan again.
+ * Does this node's part of a plan: moves the node to the new cluster, then writes the new configuration behind the logs
+ * that go on here. In this order a crash in between leaves a node that can do nothing, and not one that leads alone in
+ * the cluster of the others; the same plan can be carried out again.
  *
- * @throws NoriError RECOVERY_REFUSED when the directory is not what was reported; nothing is changed then.
+ * @param beforeMove Called when the directory is known to be what was reported, before anything is changed.
+ * @throws NoriError RECOVERY_REFUSED when it is not; nothing is changed then.
  */
 export async function applyRecovery(
   directory: string,
@@ -61,10 +63,11 @@ export async function applyRecovery(
   own: SurvivorReport,
   clusterId: Uint8Array,
   ports: OfflinePorts,
+  beforeMove: () => void = () => undefined,
 ): Promise<void> {
   const { disk, lock, clock, random } = ports;
   const identity = await withIdleDirectory({ disk, lock, directory }, (found) => Promise.resolve(found));
-  if (hex(identity.diskId) !== own.diskId || hex(identity.clusterId) !== own.clusterId) {
+  if (hex(identity.diskId) !== own.diskId || ![own.clusterId, hex(clusterId)].includes(hex(identity.clusterId))) {
     throw refused(`${directory} is not the directory that was reported for ${own.nodeId}`);
   }
   const { nodeId } = identity;
@@ -73,31 +76,41 @@ export async function applyRecovery(
     const log = { disk, clock, random, directory: walDirectory(directory) };
     const { wal, groups } = await openLog(log, { quarantine: false });
     try {
-      for (const step of plan.groups.filter(({ from }) => from === nodeId)) {
-        const group = groups.get(step.group);
-        if (group === undefined) throw refused(`${directory} has no group ${step.group}`);
-        await goOnAlone(wal, group, step, await endOf(group, directory, ports));
+      const steps = plan.groups.filter(({ from }) => from === nodeId);
+      const writes: (() => void)[] = [];
+      for (const told of own.groups) {
+        const group = groups.get(told.group);
+        if (group === undefined) throw refused(`${directory} has no group ${told.group}`);
+        const step = steps.find((one) => one.group === told.group);
+        const end = await endOf(group, directory, ports);
+        if (step !== undefined && end.index === step.lastIndex + 1 && end.term === step.term) continue; // done before
+        assertAsTold(told, end);
+        if (step !== undefined) writes.push(() => goOnAlone(wal, group, step, end));
       }
+      beforeMove();
+      await opened.moveTo(clusterId, new Set(plan.survivors));
+      for (const write of writes) write();
       await new Promise<void>((resolve, reject) => {
         wal.flush((error) => (error === null ? resolve() : reject(error)));
       });
     } finally {
       await wal.close();
     }
-    await opened.moveTo(clusterId, new Set(plan.survivors));
   } finally {
     await opened.close();
   }
 }
 
-async function goOnAlone(wal: Wal, group: RecoveredGroup, step: GroupRecovery, end: LogEnd): Promise<void> {
-  const { lastIndex, lastTerm, term, configuration } = step;
-  if (end.index === lastIndex + 1 && end.term === term) return; // done before, by the same plan
-  if (end.index !== lastIndex || end.term !== lastTerm) {
-    throw refused(
-      `group ${group.group} ends at entry ${end.index} of term ${end.term}, and the report says ${lastIndex} of ${lastTerm}`,
-    );
-  }
+/** A survivor that was started since may have acknowledged what no other knows. */
+function assertAsTold({ group, lastIndex, lastTerm }: SurvivorGroup, { index, term }: LogEnd): void {
+  if (index === lastIndex && term === lastTerm) return;
+  throw refused(
+    `group ${group} ends at entry ${index} of term ${term}, and the report says ${lastIndex} of ${lastTerm}: make all reports anew`,
+  );
+}
+
+function goOnAlone(wal: Wal, group: RecoveredGroup, step: GroupRecovery, end: LogEnd): void {
+  const { lastIndex, term, configuration } = step;
   const hardState: HardState = { ...group.hardState, term, votedFor: null };
   if (end.logIsBehind) wal.reset(group.group, { index: end.index, term: end.term, timeMs: end.timeMs });
   wal.setHardState(group.group, hardState);

@@ -35,13 +35,16 @@ export function planOfSurvivors(reports: readonly SurvivorReport[]): RecoveryPla
 export async function recoverSurvivors(options: {
   readonly dataDir: string;
   readonly reports: readonly SurvivorReport[];
+  /** Called when the directory is known to be what was reported, before anything is changed. */
+  readonly beforeMove?: () => void;
 }): Promise<RecoveryPlan & { readonly clusterId: string }> {
-  const { dataDir, reports } = options;
+  const { dataDir, reports, beforeMove } = options;
   const plan = planOfSurvivors(reports);
   const { nodeId } = await reportSurvivor(dataDir);
   const own = reports.find((report) => report.nodeId === nodeId);
   if (own === undefined) throw refused(`${dataDir} belongs to ${nodeId}, which none of the reports is about`);
-  await applyRecovery(dataDir, plan, own, Uint8Array.from(Buffer.from(plan.clusterId, 'hex')), ports());
+  const clusterId = Uint8Array.from(Buffer.from(plan.clusterId, 'hex'));
+  await applyRecovery(dataDir, plan, own, clusterId, ports(), beforeMove);
   return plan;
 }
 

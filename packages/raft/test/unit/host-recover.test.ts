@@ -92,14 +92,34 @@ test('a plan that was half carried out can be carried out again, and one for ano
   const reports = await reportsOf(world, [n3]);
   const [own] = reports as [SurvivorReport];
   const plan = planRecovery(reports);
-  const apply = (to: Uint8Array, by = own): Promise<unknown> =>
-    applyRecovery('data', plan, by, to, offline(world, n3)).catch((error: unknown) => (error as { code: string }).code);
-  const oldCluster = new Uint8Array(16).fill(7);
-  // The log was written, and the crash came before the node was moved.
-  expect(await world.settled(apply(oldCluster))).toBeUndefined();
+  const apply = (to: Uint8Array): Promise<unknown> =>
+    applyRecovery('data', plan, own, to, offline(world, n3)).catch(
+      (error: unknown) => (error as { code: string }).code,
+    );
+  // Moved, and the crash came before the log was written: it is of the new cluster, and has a vote among five still.
+  let identities = 0; // one for the life that begins, one for the move
+  n3.disk.judge = (operation, path) => {
+    if (operation === 'rename' && path.includes('identity')) identities += 1;
+    return operation === 'write' && path.includes('/wal/') && identities === 2 ? { error: 'EIO' } : 'pass';
+  };
+  expect(await world.settled(apply(newCluster))).toBe('DISK_FAILED');
+  n3.disk.judge = () => 'pass';
+  const [between] = await reportsOf(world, [n3]);
+  expect(between?.clusterId).toBe('08'.repeat(16));
+  expect(between?.groups[0]?.configuration.incoming).toHaveLength(5);
   expect(await world.settled(apply(newCluster))).toBeUndefined();
-  // It has been moved: the report is of another directory by now.
+  const after = (await reportsOf(world, [n3]))[0]?.groups[0];
+  expect(after?.configuration.incoming).toEqual(['n3']);
+  // Again changes nothing.
+  expect(await world.settled(apply(newCluster))).toBeUndefined();
+  expect((await reportsOf(world, [n3]))[0]?.groups[0]).toEqual(after);
+  // Once it has served, the report is of another state.
+  await world.start(n3, { clusterId: newCluster });
+  await world.until(() => n3.statusOf(1)?.role === 'leader');
+  await world.settled(n3.host.execute(1, bytes('c')));
+  world.crash(n3);
   expect(await world.settled(apply(newCluster))).toBe('RECOVERY_REFUSED');
+  expect(await world.settled(apply(new Uint8Array(16).fill(9)))).toBe('RECOVERY_REFUSED');
   const [other] = await reportsOf(world, [n4]);
   const stale = { ...(other as SurvivorReport), groups: own.groups } as SurvivorReport;
   const refused = applyRecovery('data', planRecovery([stale]), stale, newCluster, offline(world, n4));
