@@ -33,7 +33,16 @@ export class Applier {
 
   /** Whether committed entries wait and nothing holds them back. */
   get ready(): boolean {
-    return !this.busy && this.log.applied < this.log.commit;
+    return !this.busy && this.log.applied < this.through;
+  }
+
+  /**
+   * A store of the state machine's own must never be ahead of this node's log: what is committed elsewhere may be on its
+   * way to the disk here, and after a crash the state would be of entries that the log knows nothing of.
+   */
+  private get through(): Index {
+    const { commit, persistedIndex } = this.log;
+    return this.stateMachine.durablePosition === undefined ? commit : Math.min(commit, persistedIndex);
   }
 
   /** Applies one batch. Returns false when it has not completed yet; `whenDone` is called when it has. */
@@ -79,11 +88,11 @@ export class Applier {
 
   /** Collects the next commands, up to the byte limit or the next entry that only carries time. */
   private takeBatch(): void {
-    const { log } = this;
+    const { log, through } = this;
     const batch: AppliedEntry[] = [];
     let bytes = 0;
     let index = log.applied;
-    while (index < log.commit && bytes < this.bytesMax) {
+    while (index < through && bytes < this.bytesMax) {
       const next = log.entryAt(index + 1);
       if (next.kind === EntryKind.clock) {
         if (batch.length > 0) break;

@@ -145,7 +145,7 @@ export const hostControls: readonly Control[] = [
   {
     name: 'apply-not-committed',
     bug: 'Entries are applied as soon as they are in the log.',
-    edits: [edit('host/applier.ts', 'while (index < log.commit && bytes', 'while (index < log.lastIndex && bytes')],
+    edits: [edit('host/applier.ts', 'while (index < through && bytes', 'while (index < log.lastIndex && bytes')],
     seeds: 20,
     caughtBy: /AppliedInOrder|NoGroupHalts|AppliedIsCommitted/,
   },

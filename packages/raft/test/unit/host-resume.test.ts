@@ -110,3 +110,20 @@ test.each(strangers)('a state %s is refused', async (_, position, message) => {
   expect(error).toMatchObject({ code: 'STATE_FOREIGN' });
   expect((error as unknown as Error).message).toMatch(message);
 });
+
+test('a store of its own is never ahead of the log of its node, however slow the disk of that is', async () => {
+  const all = await elected();
+  const { world, shelves } = all;
+  await execute(all, 'a');
+  const follower = world.machines.find((machine) => machine !== world.leading()) as Machine;
+  await world.until(() => shelves.get(follower.id)?.commands.length === 1);
+  follower.syncMs = 200;
+  await execute(all, 'safe 1', 'safe 2', 'safe 3');
+  await world.run(100);
+  world.crash(follower);
+  follower.syncMs = 0;
+  await world.start(follower);
+  expect(follower.statusOf(1)?.quarantine).toBeNull();
+  await world.until(() => shelves.get(follower.id)?.commands.length === 4);
+  await world.close();
+});
