@@ -19,6 +19,14 @@ export interface BackupOptions {
 export async function runBackup(file: string, { http, password }: BackupOptions): Promise<void> {
   const response = await new NodeHttp(http, password).ask('/v1/backup');
   const source = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
+  // What fetch says of it is "terminated", and it says it by a TypeError.
+  const said = (error: unknown): unknown =>
+    error instanceof TypeError
+      ? new Error(
+          `the node at ${http} ended the backup early: a shard cannot be read there, or it stopped; ask another node, or try again (nori-kv shard list says what ails it)`,
+          { cause: error },
+        )
+      : error;
   let bytes = 0;
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, done): void {
@@ -27,7 +35,9 @@ export async function runBackup(file: string, { http, password }: BackupOptions)
     },
   });
   if (file === '-') {
-    await pipeline(source, counter, process.stdout, { end: false });
+    await pipeline(source, counter, process.stdout, { end: false }).catch((error: unknown) => {
+      throw said(error);
+    });
     return;
   }
   const partial = `${file}.partial`;
@@ -40,7 +50,7 @@ export async function runBackup(file: string, { http, password }: BackupOptions)
     );
   } catch (error) {
     await rm(partial, { force: true });
-    throw error;
+    throw said(error);
   }
 }
 

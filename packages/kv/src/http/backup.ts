@@ -7,7 +7,7 @@ import { decodeResult } from '../resp/result.ts';
 import { Call } from '../router/call.ts';
 import type { Router } from '../router/router.ts';
 import { Session } from '../router/session.ts';
-import { type KeyRecord, keyRecords } from '../state/image-format.ts';
+import { type KeyRecord, keyRecords, SnapshotFormatError } from '../state/image-format.ts';
 import { readBody } from './body.ts';
 import type { HttpContext } from './context.ts';
 import { failedResponse, refused } from './error-response.ts';
@@ -37,13 +37,24 @@ export async function postRestore(c: Context, node: HttpContext, router: Router)
   const { keyBytesMax, valueBytesMax } = node.limits;
   const body = await readBody(c.req.raw, keyBytesMax + valueBytesMax + blockOverheadBytes);
   if (body === null) return refused(c, 413, 'BLOCK_TOO_LARGE', 'the block holds a larger key than this cluster takes');
-  const records = [...keyRecords(body)];
+  const records = recordsOf(body);
+  if (records === null)
+    return refused(c, 400, 'BLOCK_INVALID', 'the body is no block of a backup: use nori-kv restore');
   const large = records.find(({ key, value }) => key.length > keyBytesMax || value.length > valueBytesMax);
   if (large !== undefined) return refused(c, 413, 'KEY_TOO_LARGE', 'a key or value is larger than this cluster takes');
   const calls = await Promise.all(records.map((record) => setKey(router, record)));
   // Every call is passed on, so that none ends with the address of another node.
   const error = calls.find(({ failure }) => failure !== null)?.failure?.error ?? null;
   return error === null ? c.json({ keys: records.length }) : failedResponse(c, error, true);
+}
+
+function recordsOf(body: Buffer): KeyRecord[] | null {
+  try {
+    return [...keyRecords(body)];
+  } catch (error) {
+    if (error instanceof SnapshotFormatError) return null;
+    throw error;
+  }
 }
 
 /** GET /v1/digest: how many keys there are, and the sum of the digests of all shards; both linearizable per shard. */

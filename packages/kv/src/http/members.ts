@@ -8,7 +8,8 @@ import { errorBody, failedResponse, refused } from './error-response.ts';
 const timeoutMsDefault = 60_000;
 const timeoutMsMax = 600_000;
 const idPattern = /^[A-Za-z0-9._-]{1,64}$/;
-const addressPattern = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):\d{1,5}$/;
+const addressPattern = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
+const portMax = 65_535;
 
 /** `/v1/members` and the handing over of shards: what `nori-kv member` and `nori-kv shard` ask for. */
 export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Context) => Response): void {
@@ -86,9 +87,15 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
   });
 }
 
+/** Digits and nothing else: `Number` takes a blank for shard 0. */
 function shardOf(text: string, count: number): number | null {
   const shard = Number(text);
-  return Number.isInteger(shard) && shard >= 0 && shard < count ? shard : null;
+  return /^\d+$/.test(text) && shard < count ? shard : null;
+}
+
+function isPeerAddress(address: string): boolean {
+  const port = Number(addressPattern.exec(address)?.[1] ?? 0);
+  return port > 0 && port <= portMax;
 }
 
 async function guard(c: Context, node: HttpContext, next: () => Promise<void>): Promise<Response | void> {
@@ -104,9 +111,9 @@ function orderOf(id: string, action: string, address: string): MemberOrder | str
   switch (action) {
     case 'add':
     case 'learn':
-      return addressPattern.test(address)
+      return isPeerAddress(address)
         ? { action, id, address }
-        : 'address must be HOST:PORT, the peer address of the new node';
+        : `address must be HOST:PORT, the peer address of the new node, with a port from 1 to ${portMax}`;
     case 'remove':
     case 'promote':
     case 'demote':

@@ -404,13 +404,17 @@ export class Host {
    * found damaged at a start; by hand it is for a group that halted. Resolves when that is durable; `groupStatus` says
    * how far it is. A group that needs this node for a majority stands still until it is back.
    *
-   * @throws NoriError GROUP_UNKNOWN, UNSUPPORTED (nobody else is in the group), DISK_FAILED, CLOSED.
+   * @throws NoriError GROUP_UNKNOWN, UNSUPPORTED (with it the group has one voter or two, who could not decide anything
+   *   without it), DISK_FAILED, CLOSED.
    */
   async refillGroup(group: GroupId): Promise<void> {
     this.assertRunning();
-    const { configuration } = this.groups.known(group).raft;
-    if (configuration.incoming.length === 1 && configuration.incoming[0] === this.id) {
-      throw new NoriError('UNSUPPORTED', { message: `nobody else has what is in group ${group}` });
+    const { incoming, outgoing } = this.groups.known(group).raft.configuration;
+    if ([incoming, outgoing].some((voters) => voters.length < 3 && voters.includes(this.id))) {
+      throw new NoriError('UNSUPPORTED', {
+        message: `group ${group} cannot do without the vote of ${this.id}: it has ${incoming.length} voters`,
+        remedy: 'add members until there are three, or remove this one first',
+      });
     }
     await this.groups.refill(group, 'it was asked for');
   }

@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
 import { utf8 } from '../base/text.ts';
 import { lineageBytes, nonceBytes, type PeerIdentity } from '../codec/handshake.ts';
@@ -210,12 +211,17 @@ export async function withIdleDirectory<T>(
   { disk, lock, directory }: Pick<DataDirectoryOptions, 'disk' | 'lock' | 'directory'>,
   use: (identity: DirectoryIdentity) => Promise<T>,
 ): Promise<T> {
+  // Before it is locked: what is no data directory is left as it is.
+  if (!(await disk.list(directory)).includes(identityName)) {
+    const message = `${directory} is no data directory of a node`;
+    throw new NoriError('DATA_DIR_EMPTY', { message, remedy: 'name the directory of a node, as its --data-dir does' });
+  }
   const held = await lock.acquire(directory);
   try {
     await assertNotCondemned(disk, directory);
     const identity = await readIdentity(disk, directory);
-    if (identity !== null) return await use(identity);
-    throw new NoriError('DATA_DIR_EMPTY', { message: `${directory} is no data directory of a node` });
+    assert(identity !== null, 'the identity file stays');
+    return await use(identity);
   } catch (error) {
     throw explain(directory, error);
   } finally {

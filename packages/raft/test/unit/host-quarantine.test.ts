@@ -252,3 +252,13 @@ test('a replica that begins anew after it was removed makes no leader of one tha
   expect(n2.ledger().commands).toEqual(['a', 'damaged', 'b']);
   await world.close();
 });
+
+test("what a group of two could not do without is not given up at anybody's wish", async () => {
+  const world = await HostWorld.elected({ hosts: 2 });
+  const [n1] = world.machines as [Machine];
+  const refused = await world.failure(n1.host.refillGroup(1));
+  expect(refused).toMatchObject({ code: 'UNSUPPORTED' });
+  await write(world, 1, 'a');
+  expect(n1.statusOf(1)?.quarantine).toBeNull();
+  await world.close();
+});
