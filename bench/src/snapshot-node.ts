@@ -78,6 +78,21 @@ process.on('message', (order: { readonly id: number; readonly what: string; read
   );
 });
 
+const writers = 8;
+const pauseMs = 5;
+let latenciesMs: number[] = [];
+const load = { on: false };
+
+/** A light load, so that what it waits for is not itself. */
+async function write(): Promise<void> {
+  while (load.on) {
+    const startMs = performance.now();
+    await host.execute(1, new Uint8Array(100), { timeoutMs: 60_000 });
+    latenciesMs.push(performance.now() - startMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+  }
+}
+
 async function carryOut(what: string, count: number): Promise<unknown> {
   switch (what) {
     case 'status': {
@@ -87,6 +102,23 @@ async function carryOut(what: string, count: number): Promise<unknown> {
     case 'write':
       for (let at = 0; at < count; at += 1) await host.execute(1, new Uint8Array(100));
       return null;
+    case 'load':
+      load.on = true;
+      for (let at = 0; at < writers; at += 1) void write();
+      return null;
+    case 'quiet':
+      load.on = false;
+      return null;
+    case 'p99': {
+      // Of the writes since it was last asked for.
+      const sorted = latenciesMs.sort((left, right) => left - right);
+      latenciesMs = [];
+      return {
+        writes: sorted.length,
+        p50: sorted[sorted.length >> 1] ?? 0,
+        p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0,
+      };
+    }
     case 'snapshot':
       return host.triggerSnapshot(1);
     default:

@@ -3,7 +3,7 @@ import type { Disk, DiskFile } from '../ports/disk.ts';
 import { syncFile, writeAll } from './file-calls.ts';
 import { headerOf, SnapshotReader, wholeBytes } from './reader.ts';
 
-const syncEveryBytes = 8 * 1024 * 1024;
+const syncEveryBytes = 1024 * 1024;
 
 /**
  * A snapshot file that is arriving. It is kept over broken connections and restarts: the next offer of the same file
