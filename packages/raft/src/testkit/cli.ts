@@ -214,11 +214,19 @@ function wantsSights({ calm, scenario }: Arguments): boolean {
 }
 
 function saySpeed(
-  result: { readonly simulatedMs: number; readonly realMs: number; readonly events: number },
+  result: {
+    readonly simulatedMs: number;
+    readonly realMs: number;
+    readonly events: number;
+    readonly acknowledged: number;
+  },
   cpuMs: number,
   io: CliIo,
 ): void {
-  const { simulatedMs, realMs, events } = result;
+  const { simulatedMs, realMs, events, acknowledged } = result;
+  // Calls are what a simulation is made of: without their number a speed says nothing.
+  const load = acknowledged / (simulatedMs / 1000);
+  io.print(`load: ${load.toFixed(1)} calls acknowledged in each simulated second`);
   io.print(`${Math.round(simulatedMs / cpuMs)} simulated seconds per second of processor time`);
   io.print(`${Math.round(simulatedMs / realMs)} times faster than real time`);
   io.print(`${Math.round((events / realMs) * 1000)} events per second`);

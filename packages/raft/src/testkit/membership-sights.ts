@@ -15,7 +15,8 @@ interface Seen {
 /** Tells what became of the members of groups, so that a campaign of changes can say what it has been through. */
 export class MembershipSights implements Checker {
   readonly name = 'membership sights';
-  private readonly seen = new Map<string, Seen>();
+  /** By place of the machine, then by group: looked up after every event. */
+  private readonly seen: (Seen | undefined)[][] = [];
 
   afterEvent(world: SimWorld, machine: Machine): void {
     for (const group of world.groups) {
@@ -25,13 +26,13 @@ export class MembershipSights implements Checker {
   }
 
   private look(world: SimWorld, machine: Machine, group: GroupId, raft: RaftState): void {
-    const key = `${machine.id}/${group}`;
+    const known = (this.seen[machine.place] ??= []);
     const leads = raft.leader === null ? 0 : raft.term;
     const { configurationIndex } = raft;
-    const before = this.seen.get(key);
+    const before = known[group];
     if (before?.raft !== raft) {
       if (isJoint(raft.configuration)) world.saw('joint configuration recovered after a restart');
-      this.seen.set(key, { raft, configurationIndex, leads });
+      known[group] = { raft, configurationIndex, leads };
       return;
     }
     if (leads !== before.leads) {

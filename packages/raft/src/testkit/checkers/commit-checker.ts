@@ -6,6 +6,16 @@ import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
 import type { DurableViews } from './durable-view.ts';
 
+/** A replica as it was when last looked at. */
+interface Before {
+  readonly raft: RaftState;
+  commit: Index;
+  /** The term it leads, 0 for none, -1 before the first look. */
+  ledIn: Term;
+  /** What it goes by: a change takes its next step right after the commit it waited for. */
+  configuration: Configuration;
+}
+
 /**
  * A leader commits what a majority of disks hold, of both halves while joint, and counts only entries of its own term.
  * What it adopts from its voters as it takes office was committed before.
@@ -13,49 +23,51 @@ import type { DurableViews } from './durable-view.ts';
 export class CommitChecker implements Checker {
   readonly name = 'commits';
   private readonly views: DurableViews;
-  private readonly before: Map<RaftState, { readonly commit: Index; readonly ledIn: Term }> = new Map();
+  /** By place of the machine, then by group: looked up after every event. */
+  private readonly before: (Before | undefined)[][] = [];
   /** The highest commit index ever seen in a group. */
   private readonly highest: Map<GroupId, Index> = new Map();
-  /** What a leader went by before the event: a change takes its next step right after the commit it waited for. */
-  private readonly configurations: Map<RaftState, Configuration> = new Map();
 
   constructor(views: DurableViews) {
     this.views = views;
   }
 
-  onDown(world: SimWorld, machine: Machine): void {
-    for (const group of world.groups) {
-      const raft = machine.raft(group);
-      if (raft === null) continue;
-      this.before.delete(raft);
-      this.configurations.delete(raft);
-    }
+  onDown(_world: SimWorld, machine: Machine): void {
+    this.before[machine.place] = [];
   }
 
   afterEvent(world: SimWorld, machine: Machine): void {
     const { groups } = world;
+    const known = (this.before[machine.place] ??= []);
     for (let at = 0; at < groups.length; at += 1) {
       const group = groups[at] as GroupId;
       const raft = machine.raft(group);
       if (raft === null) continue;
       const { commit } = raft.log;
-      const inForce = this.configurations.get(raft) ?? raft.configuration;
-      this.configurations.set(raft, raft.configuration);
       const ledIn = raft.role === Role.leader ? raft.term : 0;
-      const before = this.before.get(raft);
-      if (commit === (before?.commit ?? raft.log.baseIndex) && ledIn === before?.ledIn) continue;
-      this.before.set(raft, { commit, ledIn });
-      const known = this.highest.get(group) ?? 0;
-      const adopts = ledIn > 0 && ledIn !== before?.ledIn && raft.log.termAt(commit) !== raft.term;
+      let before = known[group];
+      if (before?.raft !== raft) {
+        before = { raft, commit: raft.log.baseIndex, ledIn: -1, configuration: raft.configuration };
+        known[group] = before;
+      }
+      const { configuration: inForce, commit: commitBefore, ledIn: ledBefore } = before;
+      before.configuration = raft.configuration;
+      if (commit === commitBefore && ledIn === ledBefore) continue;
+      before.commit = commit;
+      before.ledIn = ledIn;
+      const highest = this.highest.get(group) ?? 0;
+      const adopts = ledIn > 0 && ledIn !== ledBefore && raft.log.termAt(commit) !== raft.term;
       if (adopts) {
         requireThat(
-          commit <= known,
+          commit <= highest,
           'CommitQuorum',
           () => `${machine.id} begins with ${commit}, which nobody committed`,
         );
-        if (before !== undefined && commit > before.commit) world.saw('commit adopted from a voter');
-      } else if (ledIn > 0 && commit !== before?.commit) this.advanced(world, machine, group, { raft, inForce });
-      if (commit > known) this.highest.set(group, commit);
+        if (ledBefore >= 0 && commit > commitBefore) world.saw('commit adopted from a voter');
+      } else if (ledIn > 0 && (commit !== commitBefore || ledBefore < 0)) {
+        this.advanced(world, machine, group, { raft, inForce });
+      }
+      if (commit > highest) this.highest.set(group, commit);
     }
   }
 
