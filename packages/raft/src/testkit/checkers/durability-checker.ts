@@ -1,3 +1,4 @@
+import type { RaftState } from '../../core/state.ts';
 import type { GroupId, Index, Term } from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import { SnapshotDisk } from '../disk-image.ts';
@@ -12,6 +13,17 @@ interface Claim {
   readonly group: GroupId;
   readonly index: Index;
   readonly term: Term;
+}
+
+/**
+ * Whether all machines were to decide about the entry, as far as this one knows. Where members change, or the entry is
+ * older than the last change, whose disks count is for CommitChecker to say, which knows the configuration.
+ */
+function countsAll(world: SimWorld, raft: RaftState | null, index: Index): boolean {
+  if (raft === null) return true;
+  const { configuration, configurationIndex } = raft;
+  const { incoming, outgoing } = configuration;
+  return incoming.length === world.machines.length && outgoing.length === 0 && configurationIndex < index;
 }
 
 /**
@@ -33,9 +45,7 @@ export class DurabilityChecker implements Checker {
 
   onAck(world: SimWorld, { id, group, index }: ClientOperation): void {
     if (world.nowMs < this.nextMs) return;
-    // Where members change, whose disks count is for CommitChecker to say, which knows the configuration.
-    const all = world.machines.length;
-    if (world.machines.some((machine) => (machine.raft(group)?.configuration.incoming.length ?? all) !== all)) return;
+    if (!world.machines.every((machine) => countsAll(world, machine.raft(group), index))) return;
     this.nextMs = world.nowMs + this.everyMs;
     const term = this.canons.get(group)?.at(index)?.term ?? 0;
     this.claims.push({ operation: id, group, index, term });
