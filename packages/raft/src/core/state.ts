@@ -322,6 +322,12 @@ export class RaftState {
     return this.configurations[at] as ConfigurationAt;
   }
 
+  /** Who was in the group at `afterIndex` and after each later change that is committed, as far as the log still knows. */
+  committedConfigurationsSince(afterIndex: Index): readonly Configuration[] {
+    const later = this.configurations.filter(({ index }) => index > afterIndex && index <= this.log.commit);
+    return [this.configurationAt(afterIndex), ...later].map(({ configuration }) => configuration);
+  }
+
   /** Gives up the entries through `index`. The configuration in effect there stays known. */
   compact(index: Index): void {
     const kept = this.configurationAt(index);

@@ -1,8 +1,8 @@
 import { NoriError } from '../base/errors.ts';
-import { isMember } from '../core/configuration.ts';
+import { isMember, replicasOf } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
-import { type GroupId, type Life, type NodeId, Role } from '../core/types.ts';
+import { type Configuration, type GroupId, type Index, type Life, type NodeId, Role } from '../core/types.ts';
 import type { PeerLoss } from '../transport/api.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { DataDirectory } from '../wal/data-directory.ts';
@@ -41,6 +41,12 @@ export class Peers {
   private named: ReadonlySet<NodeId> = new Set();
   /** Whom they named once and do not any more. */
   private readonly departed = new Set<NodeId>();
+  /** Who left a group since it was last forgotten, and which. It may be named there again. */
+  private readonly left = new Map<NodeId, Set<GroupId>>();
+  /** Through here the committed configurations of a group were looked at; of what was on disk only the last counts. */
+  private readonly lookedAt = new WeakMap<RaftState, Index>();
+  /** Met in an earlier life of this node. */
+  private readonly metBefore: ReadonlySet<NodeId>;
   /** With the newest address, for when this host is in doubt. */
   private readonly everKnown = new Map<NodeId, string>();
   /** While the cluster is not founded: who has let this node in, in this life of it. */
@@ -55,6 +61,7 @@ export class Peers {
 
   constructor(parts: PeerParts) {
     this.parts = parts;
+    this.metBefore = new Set(parts.directory.peers.keys());
     for (const { id, address } of parts.options.members) {
       this.members.set(id, address);
       this.everKnown.set(id, address);
@@ -88,6 +95,7 @@ export class Peers {
       if (this.lingering.delete(id)) this.part(id);
       this.departed.delete(id);
     }
+    this.forgetReturned(named);
     this.named = new Set(named.keys());
     const members = new Map<NodeId, string>();
     if (named.size === 0 || !directory.founded) for (const { id, address } of options.members) members.set(id, address);
@@ -101,6 +109,55 @@ export class Peers {
     this.members = members;
     for (const [id, address] of members) if (id !== options.id) transport.setPeer(id, address);
     for (const id of before.keys()) if (id !== options.id && !members.has(id)) this.part(id);
+  }
+
+  /**
+   * Who was away hears at once that a node left and that it is back, and it may be back with another disk: if it left every
+   * group that names it, what it was before is forgotten. So is one that had left already when this node started. A
+   * snapshot does not tell of this.
+   */
+  private forgetReturned(named: ReadonlyMap<NodeId, string>): void {
+    const { groups } = this.parts;
+    this.noteNewlyNamed(named);
+    for (const [group, { raft }] of groups) this.noteLeavers(group, raft);
+    for (const [id, left] of this.left) {
+      if (!named.has(id)) this.left.delete(id);
+      else if ([...groups].every(([group, { raft }]) => left.has(group) || !isMember(raft.configuration, id))) {
+        this.left.delete(id);
+        this.departed.add(id);
+        this.part(id);
+        this.departed.delete(id);
+      }
+    }
+  }
+
+  private noteLeavers(group: GroupId, raft: RaftState): void {
+    const seen = this.lookedAt.get(raft);
+    this.lookedAt.set(raft, Math.max(seen ?? raft.configurationIndex, raft.committedConfigurationIndex));
+    if (seen === undefined || seen >= raft.committedConfigurationIndex) return;
+    const configurations = raft.committedConfigurationsSince(seen);
+    for (const [at, before] of configurations.slice(0, -1).entries()) {
+      const after = configurations[at + 1] as Configuration;
+      for (const id of replicasOf(before)) {
+        if (isMember(after, id) || id === this.parts.options.id) continue;
+        this.noteLeft(id, group);
+      }
+    }
+  }
+
+  /** Named only now, and met in an earlier life: that it left went by while this node was down, or was not written down. */
+  private noteNewlyNamed(named: ReadonlyMap<NodeId, string>): void {
+    for (const id of named.keys()) {
+      if (this.named.has(id) || !this.metBefore.has(id)) continue;
+      for (const [group, { raft }] of this.parts.groups) {
+        const seen = this.lookedAt.get(raft);
+        if (seen !== undefined && seen > 0 && isMember(raft.configuration, id)) this.noteLeft(id, group);
+      }
+    }
+  }
+
+  private noteLeft(id: NodeId, group: GroupId): void {
+    this.left.set(id, (this.left.get(id) ?? new Set()).add(group));
   }
 
   /**

@@ -203,3 +203,45 @@ test('the node of the highest priority leads when it can, and nobody hands over 
   expect(n2.ledger().commands).toEqual(['x']);
   await world.close();
 });
+
+test('who was restarted just after a node was removed lets it in when it was wiped and added again', async () => {
+  const world = await HostWorld.elected({ hosts: 3 });
+  const leader = world.leading();
+  const [restarted, wiped] = world.followers() as [Machine, Machine];
+  await world.settled(leader.host.execute(1, bytes('x')));
+  await world.run(300);
+  world.crash(wiped);
+  wiped.disk = new MemoryDisk();
+  await world.settled(leader.host.removeMember(1, wiped.id));
+  await world.until(() => votersOf(restarted).length === 2);
+  world.crash(restarted);
+  await world.start(restarted);
+  await world.run(1000);
+  await world.start(wiped, { join: true });
+  await add(world, leader, wiped);
+  await world.until(() => restarted.host.peers().some(({ id, connected }) => id === wiped.id && connected), 10_000);
+  expect(restarted.host.peers().map(({ refusal }) => refusal)).toEqual([null, null]);
+  await world.close();
+});
+
+test('who was away while a node was removed, wiped and added again lets it in with its new disk', async () => {
+  const world = await HostWorld.elected({ hosts: 5 });
+  const [away, wiped] = [at(world, 1), at(world, 4)];
+  await world.settled(world.leading().host.execute(1, bytes('x')));
+  await world.run(300);
+  if (world.leading() === away || world.leading() === wiped) {
+    await world.settled(world.leading().host.transferLeadership(1, 'n1'));
+  }
+  world.isolate(away);
+  await world.run(3000);
+  world.crash(wiped);
+  wiped.disk = new MemoryDisk();
+  await world.settled(world.leading().host.removeMember(1, wiped.id));
+  await world.run(3000);
+  await world.start(wiped, { join: true });
+  await add(world, world.leading(), wiped);
+  world.network.heal();
+  await world.until(() => away.host.peers().some(({ id, connected }) => id === wiped.id && connected), 10_000);
+  expect(away.host.peers().find(({ id }) => id === wiped.id)?.refusal).toBeNull();
+  await world.close();
+});
