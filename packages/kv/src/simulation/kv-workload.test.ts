@@ -1,6 +1,8 @@
 import type { AppliedEntry, StateMachine } from 'nori-raft';
-import { simulate, simulateSeed, type Workload } from 'nori-raft/testkit';
+import { historyLines, simulate, simulateSeed, type Workload } from 'nori-raft/testkit';
+import { checkHistory, register } from 'nori-raft/testkit/linearizability';
 import { describe, expect, test } from 'vitest';
+import { readHistory } from '../history/read-history.ts';
 import { KvStateMachine } from '../state/kv-state-machine.ts';
 import kvWorkload, { drawCommand, drawQuery } from './kv-workload.ts';
 import { answerOf, planned, wordsOf } from './planned.ts';
@@ -51,6 +53,16 @@ describe('nori-kv under the simulator', { timeout: 60_000 }, () => {
     });
     expect(violations[0]?.story).toBeUndefined();
     expect(coverage['replica restored from a snapshot']).toBeGreaterThan(10);
+  });
+
+  test('what its clients were told is a history that check-history judges; keys with lifetimes are left out', async () => {
+    const workload = kvWorkload();
+    const { operations } = await simulateSeed({ ...short, groups: 2, seed: 3, workload });
+    const history = readHistory(historyLines(workload, operations) ?? '');
+    const keys = new Set(history.operations.map(({ command }) => command.key.replace(/\d$/, '')));
+    expect([...keys].sort()).toEqual(['g1:n', 'g1:s', 'g2:n', 'g2:s']);
+    expect(history.operations.length).toBeGreaterThan(50);
+    expect(checkHistory(register, history.operations).verdict).toBe('legal');
   });
 
   test('lifetimes that no replica keeps are noticed, though all replicas agree', async () => {

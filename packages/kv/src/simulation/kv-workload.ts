@@ -151,8 +151,9 @@ function registerCommandOf(call: PlannedOperation): RegisterCommand {
   }
 }
 
-/** The words of docs/history-format.md; a key of another group is another key. Keys with lifetimes are not among them. */
-function recorded(call: PlannedOperation, group: number, result: Uint8Array | null): RecordedCall {
+/** The words of docs/history-format.md; a key of another group is another key. It has none for keys with lifetimes, which are registers no more. */
+function recorded(call: PlannedOperation, group: number, result: Uint8Array | null): RecordedCall | null {
+  if (timedCommandOf(call) !== null) return null;
   const [name = '', key = '', ...rest] = wordsOf(call);
   return { command: [name, `g${group}:${key}`, ...rest], result: result === null ? null : answerOf(result) };
 }

@@ -8,6 +8,7 @@ export { SteadyChecker, type SteadyLimits } from './checkers/steady-checker.ts';
 export { type ClientOptions } from './clients.ts';
 export { type Fault, type FaultKind, faultKinds, type FaultRates, usualRates } from './faults.ts';
 export { RealWorldError, realNowMs, shutOutRealWorld } from './guards.ts';
+export { historyLines } from './history/history-lines.ts';
 export { Machine } from './machine.ts';
 export type { ClientOperation, OperationOutcome } from './operation.ts';
 export { RegisterMachine, type RegisterOptions, registerWorkload } from './register-workload.ts';

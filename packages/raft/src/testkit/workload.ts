@@ -47,8 +47,8 @@ export interface Workload {
   text?(call: PlannedOperation): string;
   /** The answer for human eyes. */
   answerText?(call: PlannedOperation, result: Uint8Array): string;
-  /** The call as a file of histories has it; `result` is null when the client never saw one. */
-  recorded?(call: PlannedOperation, group: GroupId, result: Uint8Array | null): RecordedCall;
+  /** The call as a file of histories has it, or null when there are no words for it; `result` is null when the client never saw one. */
+  recorded?(call: PlannedOperation, group: GroupId, result: Uint8Array | null): RecordedCall | null;
   /** Something that must hold of a state machine at any time, or what is wrong; asked now and then and at the end. */
   audit?(machine: StateMachine): string | null;
 }
