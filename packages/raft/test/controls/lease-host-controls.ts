@@ -12,25 +12,22 @@ const deposedHolders: Ordeal = {
 
 const judged = /LeaseDisjoint|LeasePromise|ReadLinearizable/;
 
-/** Rules whose bugs are planted in the core, and how many seeds whole hosts may take to meet them. */
-const coreRules: Readonly<Record<string, number>> = {
-  'promise-not-written': 40,
-  'restart-with-another-lease': 40,
-  'sigma-omitted': 40,
-  'disclaim-without-incarnation': 40,
-  'handshake-taken-as-disclaim': 40,
-  'later-life-without-proof': 40,
-  'pre-vote-taken-as-disclaim': 40,
-  'late-acknowledgement-renews': 40,
-  'lease-kept-during-transfer': 40,
-  'lease-back-after-failed-transfer': 40,
+/**
+ * Rules whose bugs are planted in the core, and what whole hosts must be put through to meet them. Of the others, two
+ * need a life that cannot prove the one before it dead, which a machine of the simulator always can; the rest are met by
+ * cores once in some hundred seeds, and were not met by hosts in 40.
+ */
+const coreRules: Readonly<Record<string, Ordeal>> = {
+  'promise-not-written': deposedHolders,
+  'sigma-omitted': deposedHolders,
+  'pre-vote-taken-as-disclaim': deposedHolders,
+  'handshake-taken-as-disclaim': { ...deposedHolders, faults: { isolate: 30, resets: 40, flap: 20, slowNetwork: 20 } },
+  'lease-kept-during-transfer': { ...deposedHolders, faults: { transfer: 60, isolate: 30, slowNetwork: 20 } },
 };
 
 function onHosts({ name, bug, edits }: Control): Control[] {
-  const seeds = coreRules[name];
-  return seeds === undefined
-    ? []
-    : [{ name: `host-${name}`, bug, edits, seeds, caughtBy: judged, ordeal: deposedHolders }];
+  const ordeal = coreRules[name];
+  return ordeal === undefined ? [] : [{ name: `host-${name}`, bug, edits, seeds: 40, caughtBy: judged, ordeal }];
 }
 
 /** Rules of the lease on whole hosts: with their clocks, disks, restarts and callers. */
