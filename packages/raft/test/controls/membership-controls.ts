@@ -142,21 +142,6 @@ export const membershipControls: readonly Control[] = [
     ordeal: churn,
   },
   {
-    name: 'snapshot-keeps-stale-configuration',
-    bug: 'A log that starts over behind a snapshot keeps a configuration that it held behind it, committed or not.',
-    edits: [
-      edit(
-        'core/state.ts',
-        '    this.log.restart(point);\n    this.configurations = [configurationOf(point)];',
-        '    this.log.restart(point);\n    this.configurations = [configurationOf(point), ...this.configurations.filter(({ index }) => index > point.index)];',
-      ),
-    ],
-    seeds: 400,
-    caughtBy:
-      /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
-    ordeal: churn,
-  },
-  {
     name: 'removed-node-stays-a-stranger',
     bug: 'A node that was removed refuses whoever adds it again, when all it knew have left meanwhile.',
     edits: [
