@@ -346,7 +346,13 @@ export const officeControls: readonly Control[] = [
   {
     name: 'check-quorum-off',
     bug: 'A leader that hears no quorum stays in office and keeps its followers from electing another.',
-    edits: [edit('core/raft.ts', '    if (!keepsOffice(raft, nowMs, output)) return;\n    broadcast', '    broadcast')],
+    edits: [
+      edit(
+        'core/raft.ts',
+        'if (quorumHeardSince(raft, nowMs - raft.options.electionTimeoutMsMax)) {',
+        'if (raft.role === Role.leader) {',
+      ),
+    ],
     seeds: 1,
     caughtBy: /Trace/,
     ordeal: { trace: 'deaf-leader' },
