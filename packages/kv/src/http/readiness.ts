@@ -19,7 +19,8 @@ export function notReadyReasons(node: HttpContext): string[] {
       reasons.push(`shard ${shard} ${what} on this node: ${reason}`);
       continue;
     }
-    if (!status.members.some(({ id, role }) => id === view.self.id && role !== 'joining')) {
+    // It may never get the entry that removes it, and then knows it from its peers alone.
+    if (status.removed || !status.members.some(({ id, role }) => id === view.self.id && role !== 'joining')) {
       reasons.push(`this node is no member of shard ${shard}`);
       continue;
     }

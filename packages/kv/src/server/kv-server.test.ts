@@ -340,6 +340,10 @@ test('HTTP: probes, metrics and the cluster', async () => {
   const notReady = await app.request('/readyz');
   expect(notReady.status).toBe(503);
   expect(await notReady.json()).toEqual({ ready: false, reasons: ['shard 1 has no leader'] });
+  host.leaders.delete(2);
+  host.removedFrom.add(2);
+  const removed = await app.request('/readyz');
+  expect(await removed.json()).toEqual({ ready: false, reasons: ['this node is no member of shard 1'] });
   const metrics = await app.request('/metrics');
   expect(metrics.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   const text = await metrics.text();

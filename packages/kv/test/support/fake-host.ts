@@ -45,6 +45,8 @@ export class FakeHost implements KvHost {
   /** Leader by group; default: this node. */
   leaders: Map<number, string | null> = new Map();
   nodes: Map<string, HostPeerStatus> = new Map();
+  /** Groups that have removed this node, which never got the entry that says so. */
+  removedFrom: Set<number> = new Set();
   applied = 0;
   readonly id: string;
 
@@ -144,7 +146,7 @@ export class FakeHost implements KvHost {
       learners: [],
       members: members.map((id) => ({ id, address: `127.0.0.1:720${id.slice(1)}`, role: 'voter' })),
       change: null,
-      removed: false,
+      removed: this.removedFrom.has(group),
       halted: null,
       quarantine: null,
       lease: null,
