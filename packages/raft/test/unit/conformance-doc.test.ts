@@ -20,7 +20,7 @@ class Bank implements StateMachine {
   }
 
   query(query: Uint8Array): Uint8Array {
-    return utf8(String(this.of(fromUtf8(query).split(' ')[1] ?? '')));
+    return utf8(String(this.of(fromUtf8(query))));
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
