@@ -19,6 +19,10 @@ export interface BackupOptions {
 export async function runBackup(file: string, { http, password }: BackupOptions): Promise<void> {
   const response = await new NodeHttp(http, password).ask('/v1/backup');
   const source = Readable.fromWeb(response.body as ReadableStream<Uint8Array>);
+  const cannotWrite = (error: unknown): unknown =>
+    error instanceof Error && 'syscall' in error
+      ? new Error(`cannot write the backup to ${file}: ${error.message}`, { cause: error })
+      : error;
   // What fetch says of it is "terminated", and it says it by a TypeError.
   const said = (error: unknown): unknown =>
     error instanceof TypeError
@@ -26,7 +30,7 @@ export async function runBackup(file: string, { http, password }: BackupOptions)
           `the node at ${http} ended the backup early: a shard cannot be read there, or it stopped; ask another node, or try again (nori-kv shard list says what ails it)`,
           { cause: error },
         )
-      : error;
+      : cannotWrite(error);
   let bytes = 0;
   const counter = new Transform({
     transform(chunk: Buffer, _encoding, done): void {

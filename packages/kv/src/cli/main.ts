@@ -12,6 +12,12 @@ import type { StartOptions } from './start.ts';
 const exitRuntime = 1;
 const exitConfig = 2;
 
+/** What an error of the library means to somebody at a command line. */
+const remedies: Readonly<Record<string, string>> = {
+  DATA_DIR_EMPTY:
+    'start it once with --bootstrap to found a new cluster, or with --join to enter one; a member that lost its disk is removed first (nori-kv member remove)',
+};
+
 const version = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
 
 // A pipe that nobody reads any more (`nori-kv status | head -1`, a dead supervisor) is no reason to crash.
@@ -144,7 +150,8 @@ function report(error: unknown): number {
   // Commander has printed its own message already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitConfig;
   const { message, remedy, code } = error as { message?: string; remedy?: string; code?: string };
-  const line = `${message ?? String(error)}${remedy === undefined ? '' : `; ${remedy}`}`.replaceAll(/\s*\n\s*/g, ' ');
+  const todo = remedies[code ?? ''] ?? remedy;
+  const line = `${message ?? String(error)}${todo === undefined ? '' : `; ${todo}`}`.replaceAll(/\s*\n\s*/g, ' ');
   process.stderr.write(`nori-kv: ${line}\n`);
   return error instanceof ConfigError || code === 'CONFIG_INVALID' || code === 'ADDRESS_INVALID'
     ? exitConfig

@@ -57,6 +57,8 @@ export async function runMemberList(options: AdminOptions): Promise<void> {
   process.stdout.write(`shards that change: ${what}\n`);
 }
 
+const giveHttp = 'give the HTTP address of a node that runs: --http HOST:PORT';
+
 const alreadySo = {
   add: 'nothing to do, it has a vote in all',
   learn: 'nothing to do, it learns in all',
@@ -86,7 +88,7 @@ export async function runMemberOrder(
   const failed = shards.filter(({ error }) => error !== null).length;
   throw new Error(
     message === undefined
-      ? `${failed} of ${shards.length} shards are not there yet; the same command again goes on`
+      ? `${failed} of ${shards.length} shards are not there yet, for the reasons above; the same command again goes on where it stopped`
       : `${message}${remedy === undefined ? '' : `; ${remedy}`}`,
   );
 }
@@ -172,7 +174,11 @@ async function call(
   try {
     response = await fetch(url, { method, headers, signal: AbortSignal.timeout(options.wait * 1000 + 5000) });
   } catch {
-    throw new Error(`no answer from ${url}; give the HTTP address of a node that runs: --http HOST:PORT`);
+    throw new Error(`no answer from ${url}; ${giveHttp}`);
   }
-  return { ok: response.ok, body: (await response.json()) as unknown };
+  try {
+    return { ok: response.ok, body: (await response.json()) as unknown };
+  } catch {
+    throw new Error(`${url} answered ${response.status}, and not as a node does; ${giveHttp}`);
+  }
 }

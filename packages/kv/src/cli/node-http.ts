@@ -33,5 +33,5 @@ export class NodeHttp {
 
 export async function problemOf(response: Response): Promise<string> {
   const { message, remedy } = (await response.json().catch(() => ({}))) as { message?: string; remedy?: string };
-  return `${message ?? `the node answered ${response.status}`}${remedy === undefined ? '' : `; ${remedy}`}`;
+  return `${message ?? `${response.url} answered ${response.status}`}${remedy === undefined ? '' : `; ${remedy}`}`;
 }

@@ -7,6 +7,7 @@ import {
   reportSurvivor,
   type SurvivorReport,
 } from 'nori-raft';
+import { ConfigError } from '../config/config-error.ts';
 import { moveToCluster } from '../server/joining.ts';
 import { readShardCount } from '../server/shard-count.ts';
 
@@ -22,12 +23,17 @@ export interface RecoverOptions {
  * become of every shard, and does it with `--accept-loss`.
  */
 export async function runRecover({ dataDir, survivors, acceptLoss = false }: RecoverOptions): Promise<void> {
+  if (acceptLoss && survivors === undefined) {
+    throw new ConfigError(
+      '--accept-loss needs --survivors: the reports of all survivors, or none when this is the only one',
+    );
+  }
   const own = await reportSurvivor(dataDir);
   if (survivors === undefined) {
     process.stdout.write(`${JSON.stringify(own)}\n`);
     return;
   }
-  const reports = survivors === true ? [own] : survivors.map((path) => decodeReport(readFileSync(path, 'utf8')));
+  const reports = survivors === true ? [own] : survivors.map((path) => readReport(path));
   const { groups, clusterId } = planOfSurvivors(reports);
   const lines = [warning(reports), ...groups.map((group) => sentence(group))];
   process.stdout.write(`${lines.join('\n')}\n`);
@@ -42,6 +48,20 @@ export async function runRecover({ dataDir, survivors, acceptLoss = false }: Rec
   process.stdout.write(
     `${own.nodeId} belongs to cluster ${clusterId} now. Do the same on the other survivors, with the same reports, then start them all.\n`,
   );
+}
+
+function readReport(path: string): SurvivorReport {
+  try {
+    return decodeReport(readFileSync(path, 'utf8'));
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Error(
+      `${path}: ${message}; give the files that nori-kv recover --data-dir DIR printed, nothing was changed`,
+      {
+        cause: error,
+      },
+    );
+  }
 }
 
 function warning(reports: readonly SurvivorReport[]): string {

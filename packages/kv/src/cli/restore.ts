@@ -28,10 +28,10 @@ const watchedMs = 86_400_000;
  */
 export async function runRestore(file: string, { http, password }: RestoreOptions): Promise<void> {
   const node = new NodeHttp(http, password);
+  const summary = await verify(file);
   const { keys } = await digestOf(node);
   if (keys > 0)
     throw new Error(`the cluster at ${http} holds ${keys} keys; restore into a new one, or FLUSHALL this one`);
-  const summary = await verify(file);
   const startedMs = performance.now();
   const expiring = await send(node, file);
   const expired = await untilAlike(node, summary, expiring);
@@ -44,9 +44,16 @@ export async function runRestore(file: string, { http, password }: RestoreOption
 
 async function verify(file: string): Promise<BackupSummary> {
   const blocks = readBackup(createReadStream(file));
-  for (;;) {
-    const next = await blocks.next();
-    if (next.done === true) return next.value;
+  try {
+    for (;;) {
+      const next = await blocks.next();
+      if (next.done === true) return next.value;
+    }
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Error(`cannot restore ${file}: ${message}; nothing was written, give a whole file of nori-kv backup`, {
+      cause: error,
+    });
   }
 }
 

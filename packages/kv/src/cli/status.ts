@@ -39,8 +39,12 @@ export async function fetchCluster(address: string): Promise<ClusterDocument> {
       `no answer from ${url}; is the node running? Give the HTTP address of one that is: nori-kv status --http HOST:PORT`,
     );
   }
-  if (!response.ok) throw new Error(`${url} answered ${response.status}; the node may still be starting: try again`);
-  return (await response.json()) as ClusterDocument;
+  if (response.status === 503) throw new Error(`${url} answered 503; the node may still be starting: try again`);
+  const cluster: unknown = response.ok ? await response.json().catch(() => null) : null;
+  if (cluster === null) {
+    throw new Error(`${url} answered ${response.status}, and not as a node does; give the address at its --http`);
+  }
+  return cluster as ClusterDocument;
 }
 
 const escapes = new RegExp(String.raw`${String.fromCodePoint(27)}\[[0-9;]*m`, 'g');

@@ -141,7 +141,7 @@ const examples: Readonly<Record<string, string>> = {
   resp: '--resp 127.0.0.1:7001',
   http: '--http 127.0.0.1:7101',
   peer: '--peer 127.0.0.1:7201',
-  members: '--members n1=HOST:PORT,n2=HOST:PORT,n3=HOST:PORT',
+  members: '--members n1=HOST:PORT,n2=HOST:PORT,n3=HOST:PORT, or give --join HOST:PORT to enter a cluster that runs',
 };
 
 function hint(key: string): string {

@@ -247,7 +247,7 @@ describe('a node that cannot start', () => {
   test('an empty data directory without --bootstrap', async () => {
     const node = new NodeProcess(['serve', ...flags({ '--data-dir': join(directory, 'empty') })]);
     expect((await node.ended()).code).not.toBe(0);
-    expectOneLine(node.stderr, /empty is empty; start it once with bootstrap/);
+    expectOneLine(node.stderr, /empty is empty; start it once with --bootstrap .*--join/);
   });
 
   test('a port in use', async () => {

@@ -243,7 +243,7 @@ function checkedTimes(
       `min (${min}) must be at least twice heartbeatMs (${heartbeatMs}), or followers call elections for nothing`,
     );
   }
-  const leaseMs = config.leaseMs === 0 ? 0 : positive('leaseMs', config.leaseMs ?? leaseMsDefault);
+  const leaseMs = config.leaseMs === 0 ? 0 : positive('leaseMs', config.leaseMs ?? leaseMsDefault, ', or 0 for none');
   if (leaseMs > 0 && leaseMs <= heartbeatMs) {
     throw invalid('leaseMs', `(${leaseMs}) must be above heartbeatMs (${heartbeatMs}), which renews it, or 0 for none`);
   }
@@ -369,9 +369,9 @@ function notNegative(field: string, value: number): number {
   return value === 0 ? 0 : positive(field, value);
 }
 
-function positive(field: string, value: number): number {
+function positive(field: string, value: number, orElse = ''): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value <= 0) {
-    throw invalid(field, `must be a whole number above 0, not ${String(value)}`);
+    throw invalid(field, `must be a whole number above 0${orElse}, not ${String(value)}`);
   }
   return value;
 }

@@ -30,7 +30,10 @@ export async function openStorage(config: HostConfig, ports: Ports): Promise<Sto
     const quarantine = options.onDamage === 'quarantine' && others;
     const parts = { disk, clock, random, directory: `${path}/wal`, segmentBytes };
     const { wal, groups, damage } = await openLog(parts, { quarantine });
-    for (const error of damage) options.logger?.error({ err: error }, error.message);
+    for (const { code, file, offset, message } of damage) {
+      const so = `the damaged segments are in ${path}/wal-damaged, what is whole was written anew, and groups that lost something are refilled`;
+      options.logger?.error({ code, file, offset }, `${message}: ${so}`);
+    }
     return { options, directory, wal, recovered: groups, quarantine };
   } catch (error) {
     await directory.close();

@@ -295,6 +295,7 @@ function surroundingsOf(parsed: Arguments, seed: number): CaseSurroundings {
 
 const defaultSeconds = 60;
 const numbers = new Set(['seed', 'seeds', 'from', 'minutes', 'workers', 'worker', 'nodes', 'groups', 'seconds']);
+const counts = new Set(['seeds', 'workers', 'nodes', 'groups']);
 const texts = new Set(['scenario', 'trace', 'workload', 'history', 'replay', 'out']);
 const flags = new Set(['twice', 'calm', 'no-shrink']);
 
@@ -308,8 +309,9 @@ function parse(args: readonly string[]): Arguments | string {
     else if (numbers.has(name) || texts.has(name)) {
       at += 1;
       const value = args[at];
-      const valid = value !== undefined && (texts.has(name) || (Number(value) >= 0 && value !== ''));
-      if (!valid) return `--${name} needs a ${texts.has(name) ? 'file' : 'number'}`;
+      const least = counts.has(name) ? 1 : 0;
+      const valid = value !== undefined && (texts.has(name) || (Number(value) >= least && value !== ''));
+      if (!valid) return `--${name} needs ${texts.has(name) ? 'a value' : `a number of at least ${least}`}`;
       given.set(name, value);
     } else return `unknown option ${args[at]}`;
   }
