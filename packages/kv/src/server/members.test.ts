@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FakeHost } from '../../test/support/fake-host.ts';
+import { FakeHost, failure } from '../../test/support/fake-host.ts';
 import { ShardMap } from '../router/shards.ts';
 import { orderMember } from './members.ts';
 
@@ -34,4 +34,18 @@ test('a member at another address is not taken for the one that is to be added',
     ]),
   );
   expect(host.changes).toEqual([]);
+});
+
+test('an order whose answer was lost is looked after, and given again where it is not carried out', async () => {
+  const { host, map } = twoShards();
+  const changeMembers = host.changeMembers.bind(host);
+  const lost = new Set<number>();
+  host.changeMembers = (group, change) => {
+    if (lost.has(group)) return changeMembers(group, change);
+    lost.add(group);
+    return Promise.reject(failure('OUTCOME_UNKNOWN'));
+  };
+  const outcomes = await orderMember(host, map, { action: 'remove', id: 'n1' }, timeoutMs);
+  expect(outcomes).toEqual([0, 1].map((shard) => ({ shard, changed: true, error: null })));
+  expect(host.changes).toHaveLength(2);
 });

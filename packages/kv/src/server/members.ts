@@ -66,7 +66,9 @@ async function orderInShard(
       if (!(error instanceof NoriError)) throw error;
       // The same mistake twice: what this node knew was not old, it is the order that does not fit.
       if (error.code === 'CONFIGURATION_INVALID' && last?.code === 'CONFIGURATION_INVALID') return failed(error);
-      if (error.code !== 'CONFIGURATION_INVALID' && !error.retryable) return failed(error);
+      // With an unknown outcome the next look tells: an order may be given twice.
+      const again = error.code === 'CONFIGURATION_INVALID' || error.retryable || error.outcome === 'unknown';
+      if (!again) return failed(error);
       last = error;
     }
     await new Promise((wake) => setTimeout(wake, retryMs));

@@ -1,6 +1,6 @@
 import type { NoriError } from '../base/errors.ts';
 import { replicasOf } from '../core/configuration.ts';
-import type { Index, SnapshotPoint } from '../core/types.ts';
+import type { HardState, Index, SnapshotPoint, Term } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
 import { onDisk, snapshotDamaged } from '../snapshot/file-calls.ts';
 import type { SnapshotReader } from '../snapshot/reader.ts';
@@ -61,8 +61,11 @@ async function goOn(
   if (leadsUp) return endedAt(point, { ...start, snapshot: point, applied: point.index }, wal);
   const base = { index: point.index, term: point.term, timeMs: point.timeMs };
   wal.reset(start.group, base);
+  // Others were faster than this disk: the state holds what they committed in a term it never heard of.
+  const hardState = start.hardState.term < point.term ? inTerm(point.term, start.hardState) : start.hardState;
+  if (hardState !== start.hardState) wal.setHardState(start.group, hardState);
   await flushed(wal);
-  return { ...start, base, entries: [], snapshot: point, applied: point.index };
+  return { ...start, base, entries: [], hardState, snapshot: point, applied: point.index };
 }
 
 /**
@@ -76,6 +79,11 @@ async function endedAt(point: SnapshotPoint, start: StartOfGroup, wal: Wal): Pro
   wal.compact(group, { index, term, timeMs });
   await flushed(wal);
   return { ...start, base: { index, term, timeMs }, entries: entries.slice(index - base.index) };
+}
+
+/** No vote in a term that is new: one that was ever sent was durable first. */
+function inTerm(term: Term, { promises }: HardState): HardState {
+  return { term, votedFor: null, promises };
 }
 
 function flushed(wal: Wal): Promise<void> {
