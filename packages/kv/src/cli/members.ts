@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import type { ClusterDocument } from '../http/cluster-document.ts';
+import { wrongPassword } from './node-http.ts';
 import { fetchCluster, table } from './status.ts';
 
 export interface AdminOptions {
@@ -31,7 +32,9 @@ interface OrderAnswer {
 
 /** One line per node: in how many shards it is what, and which changes are under way. */
 export async function runMemberList(options: AdminOptions): Promise<void> {
-  const { shards } = (await call(options, 'GET', '/v1/members')).body as MembersAnswer;
+  const { ok, body } = await call(options, 'GET', '/v1/members');
+  if (!ok) throw new Error(refusal(body as OrderAnswer, 'it was refused'));
+  const { shards } = body as MembersAnswer;
   const nodes = new Map<string, { address: string; roles: Map<string, number>; leads: number }>();
   for (const { members, leader } of shards) {
     for (const { id, address, role } of members) {
@@ -76,7 +79,7 @@ export async function runMemberOrder(
   const query = new URLSearchParams({ timeoutMs: String(options.wait * 1000), address: options.address ?? '' });
   const path = `/v1/members/${encodeURIComponent(id)}/${action}?${query.toString()}`;
   const { body } = await call(options, 'POST', path);
-  const { done, shards = [], message, remedy } = body as OrderAnswer;
+  const { done, shards = [], message } = body as OrderAnswer;
   if (done === true) {
     const changed = shards.some((shard) => shard.changed);
     process.stdout.write(`${id}: ${changed ? `${action} is done in` : alreadySo[action]} ${shards.length} shards\n`);
@@ -89,7 +92,7 @@ export async function runMemberOrder(
   throw new Error(
     message === undefined
       ? `${failed} of ${shards.length} shards are not there yet, for the reasons above; the same command again goes on where it stopped`
-      : `${message}${remedy === undefined ? '' : `; ${remedy}`}`,
+      : refusal(body as OrderAnswer, message),
   );
 }
 
@@ -131,8 +134,7 @@ async function ailments(cluster: ClusterDocument): Promise<string[]> {
 /** Has the node give up what it has of the shard and get it anew from the others. */
 export async function runShardRefill(shard: string, options: AdminOptions): Promise<void> {
   const { ok, body } = await call(options, 'POST', `/v1/shards/${encodeURIComponent(shard)}/refill`);
-  const { message, remedy } = body as OrderAnswer;
-  if (!ok) throw new Error(`${message ?? 'it was refused'}${remedy === undefined ? '' : `; ${remedy}`}`);
+  if (!ok) throw new Error(refusal(body as OrderAnswer, 'it was refused'));
   process.stdout.write(
     `shard ${shard} is in quarantine on that node and gets refilled; shard list says how far it is\n`,
   );
@@ -150,9 +152,12 @@ export async function runShardTransfer(shard: string, options: AdminOptions & { 
   const http = httpOf(cluster, leading.leader);
   const query = options.to === undefined ? '' : `?to=${encodeURIComponent(options.to)}`;
   const { ok, body } = await call({ ...options, http }, 'POST', `/v1/shards/${shard}/transfer${query}`);
-  const { message, remedy } = body as OrderAnswer;
-  if (!ok) throw new Error(`${message ?? 'the transfer failed'}${remedy === undefined ? '' : `; ${remedy}`}`);
+  if (!ok) throw new Error(refusal(body as OrderAnswer, 'the transfer failed'));
   process.stdout.write(`${leading.leader} has handed shard ${shard} over\n`);
+}
+
+function refusal({ message, remedy }: OrderAnswer, otherwise: string): string {
+  return `${message ?? otherwise}${remedy === undefined ? '' : `; ${remedy}`}`;
 }
 
 function httpOf(cluster: ClusterDocument, leader: string | null): string {
@@ -176,6 +181,7 @@ async function call(
   } catch {
     throw new Error(`no answer from ${url}; ${giveHttp}`);
   }
+  if (response.status === 401) throw new Error(wrongPassword);
   try {
     return { ok: response.ok, body: (await response.json()) as unknown };
   } catch {

@@ -31,7 +31,11 @@ export class NodeHttp {
   }
 }
 
+export const wrongPassword =
+  'the cluster has another password than was given here, or one where none was given; set NORI_PASSWORD';
+
 export async function problemOf(response: Response): Promise<string> {
+  if (response.status === 401) return wrongPassword;
   const { message, remedy } = (await response.json().catch(() => ({}))) as { message?: string; remedy?: string };
   return `${message ?? `${response.url} answered ${response.status}`}${remedy === undefined ? '' : `; ${remedy}`}`;
 }
