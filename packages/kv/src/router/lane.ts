@@ -3,6 +3,8 @@ import type { Call, CallDriver } from './call.ts';
 import { Fifo } from './fifo.ts';
 import { type Router, type Waiter, waitedTooLong } from './router.ts';
 
+const worthwhileMs = 1;
+
 /**
  * The calls of one connection to one slot, kept in the order in which they were sent. Writes overlap writes and reads
  * overlap reads, because the log keeps their order (or they have none); a change from one to the other waits until
@@ -142,7 +144,8 @@ export class Lane implements CallDriver, Waiter {
     const again: Call[] = [];
     const nowMs = this.#router.nowMs();
     for (const { call, error } of failed) {
-      if (nowMs >= call.deadlineMs) call.fail({ error, moved: null });
+      // With less than this left an attempt would end at once, and for want of time: the reason it has is the better one.
+      if (nowMs + worthwhileMs > call.deadlineMs) call.fail({ error, moved: null });
       else again.push(call);
     }
     // Counted before any is handed over: an attempt that ends at once must not take the lane for empty.

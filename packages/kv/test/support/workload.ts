@@ -102,8 +102,8 @@ export class Workload {
   }
 
   /**
-   * A counter no other client touches. New ones often, and at once after an unknown outcome: what is judged exactly is a
-   * counter without any, and the refusals worth judging come right after the commands that were in flight.
+   * A counter no other client touches. New ones often, and at once after an unknown outcome or a refusal: what is judged
+   * exactly is a counter without an unknown outcome, and the refusals worth judging come right beside those.
    */
   #ownCounter(client: number, round: number): string {
     const current = this.#ownCounters[client];
@@ -112,6 +112,7 @@ export class Workload {
       current !== undefined &&
       tally !== undefined &&
       tally.unknown === 0 &&
+      tally.refused === 0 &&
       tally.acknowledged < incrementsPerCounter
     ) {
       return current;
