@@ -72,10 +72,14 @@ export function onLeaderGone(raft: RaftState, { peer, absent }: LeaderGoneInput,
   raft.electionDeadlineMs = Math.min(raft.electionDeadlineMs, nowMs + raft.prng.between(0, earlyFirstMsMax));
 }
 
-/** A voter that heard a live leader defends it (thesis 4.2.3), unless that leader asked for the election itself. */
+/**
+ * A voter that heard a live leader defends it (thesis 4.2.3), unless that leader asked for the election itself, or asks to be
+ * elected: then it leads no more, whatever of its words was on the way for long (the simulator, seed 576).
+ */
 export function isSticky(raft: RaftState, request: VoteRequest, nowMs: number): boolean {
   if (request.transfer) return false;
   if (raft.leader !== null) return !raft.leader.probing && !raft.stalled;
+  if (request.from === raft.leaderId) return false;
   return raft.leaderId !== null && nowMs - raft.leaderHeardMs < raft.options.electionTimeoutMsMin;
 }
 
