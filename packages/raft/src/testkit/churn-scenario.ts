@@ -1,5 +1,5 @@
 import { Prng } from '../base/prng.ts';
-import { drawRates, faultKinds } from './faults.ts';
+import { drawRates, faultKinds, scenarioFaults } from './faults.ts';
 import { pick, spread } from './random.ts';
 import type { SimulationOptions } from './simulation.ts';
 
@@ -34,7 +34,7 @@ export function churn(seed: number): SimulationOptions {
 
 /** Beside the kinds of faults: what changes of members are known to have met, or a campaign of them shows little. */
 export const churnSights: readonly string[] = [
-  ...faultKinds.map((kind) => `fault ${kind}`),
+  ...faultKinds.filter((kind) => !scenarioFaults.has(kind)).map((kind) => `fault ${kind}`),
   ...Array.from({ length: churnMachines }, (_, at) => `configuration of ${at + 1} voters`),
   'change of members OK',
   'change given up OK',

@@ -112,7 +112,7 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
 };
 
 /** Happen in the scenarios made for them. */
-const scenarioFaults: ReadonlySet<FaultKind> = new Set(['rot']);
+export const scenarioFaults: ReadonlySet<FaultKind> = new Set(['rot']);
 /** Spoil a disk for good. Where members change there may be a single voter, and nobody to remember for it. */
 const spoiling: readonly FaultKind[] = ['bitFlip', 'wipe', 'zeroedSector', 'misdirectedWrite', 'staleSector'];
 const changingShare = 0.25;
