@@ -7,6 +7,8 @@ import { TestCluster } from '../support/test-cluster.ts';
 import { sleep } from '../support/until.ts';
 import { HistoryRecorder, windowsOf } from './history-recorder.ts';
 
+const commandTimeoutMs = 2_500;
+
 test('a leader whose fdatasync hangs loses its office, writes go on without it, and it follows when its disk answers', {
   timeout: 90_000,
 }, async () => {
@@ -15,7 +17,7 @@ test('a leader whose fdatasync hangs loses its office, writes go on without it, 
   const disks = await HeldDisks.in(directory);
   const cluster = await TestCluster.start({
     shards: 1,
-    flags: ['--balance', 'off'],
+    flags: ['--balance', 'off', '--command-timeout-ms', String(commandTimeoutMs)],
     environmentOf: (id) => disks.environmentOf(id),
   });
   onTestFinished(() => cluster.close());
@@ -31,7 +33,8 @@ test('a leader whose fdatasync hangs loses its office, writes go on without it, 
   const after = await cluster.leaderOf(0, others);
   expect(performance.now() - heldAtMs).toBeLessThan(5_000);
   expect(after.term).toBeGreaterThan(before.term);
-  await sleep(3_000);
+  // What the hung leader had taken waits there for its disk, until its callers' time is over.
+  await sleep(commandTimeoutMs + 1_500);
   const { length } = recorder.operations;
   await sleep(1_000);
   expect(recorder.operations.length - length, 'calls answered in a second without the hung node').toBeGreaterThan(50);
