@@ -124,7 +124,7 @@ export class Groups {
   /** Durable when it resolves. */
   async setQuarantine(group: Group, quarantine: Quarantine | null): Promise<void> {
     this.parts.wal.setQuarantine(group.id, quarantine);
-    await this.flushed();
+    await this.parts.wal.flushed();
     group.quarantine = quarantine;
   }
 
@@ -154,7 +154,7 @@ export class Groups {
     const refilling = { stage: QuarantineStage.refilling, voter, since, reason };
     wal.setHardState(id, hardState);
     wal.setQuarantine(id, refilling);
-    await this.flushed();
+    await this.parts.wal.flushed();
     this.parts.assertRunning();
     const start = { ...emptyGroup(id), hardState };
     const fresh = this.makeGroup({ ...start, snapshot: null, applied: 0 }, stateMachine);
@@ -177,7 +177,7 @@ export class Groups {
     const voter = onDisk.quarantine?.voter ?? false;
     const quarantine: Quarantine = { stage: QuarantineStage.lost, voter, since: 0, reason };
     this.parts.wal.setQuarantine(onDisk.group, quarantine);
-    await this.flushed();
+    await this.parts.wal.flushed();
     this.parts.assertRunning();
     this.openQuarantined(onDisk, stateMachine, quarantine);
   }
@@ -241,15 +241,8 @@ export class Groups {
     wal.destroyGroup(id);
     const known = recovered.get(id);
     if (known !== undefined) recovered.set(id, { ...known, entries: [], destroyed: true });
-    await this.flushed();
+    await this.parts.wal.flushed();
     await this.parts.snapshots().destroy(id);
-  }
-
-  /** Resolves when everything staged in the log so far is durable. */
-  flushed(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.parts.wal.flush((error) => (error === null ? resolve() : reject(error)));
-    });
   }
 
   private begin(create: CreateGroup): Promise<RecoveredGroup> {
@@ -282,7 +275,7 @@ export class Groups {
   private async taken(id: GroupId): Promise<void> {
     this.founding.add(id);
     try {
-      await this.flushed();
+      await this.parts.wal.flushed();
     } finally {
       this.founding.delete(id);
     }

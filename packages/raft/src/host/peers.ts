@@ -41,8 +41,6 @@ export class Peers {
   private named: ReadonlySet<NodeId> = new Set();
   /** Whom they named once and do not any more. */
   private readonly departed = new Set<NodeId>();
-  /** Who is connected, with the disk it is known by. */
-  private readonly up = new Set<NodeId>();
   /** Who left a group since it was last connected or forgotten, and which. It may be named there again. */
   private readonly left = new Map<NodeId, Set<GroupId>>();
   /** Through here the committed configurations of a group were looked at; of what was on disk only the last counts. */
@@ -163,7 +161,7 @@ export class Peers {
    * for what it leaves later (the simulator, `--scenario churn`, seed 658).
    */
   private noteLeft(id: NodeId, group: GroupId): void {
-    if (this.up.has(id)) return;
+    if (this.parts.transport.connected(id)) return;
     this.left.set(id, (this.left.get(id) ?? new Set()).add(group));
   }
 
@@ -191,7 +189,6 @@ export class Peers {
   }
 
   private part(peer: NodeId): void {
-    this.up.delete(peer);
     this.parts.transport.removePeer(peer);
     this.refusals.delete(peer);
     // A node that no group has named yet was not removed, and stays known by its disk.
@@ -254,7 +251,6 @@ export class Peers {
       this.letUsIn.add(peer);
       this.foundWhenMet().catch((cause: unknown) => this.parts.fail(notWritten(cause)));
     }
-    this.up.add(peer);
     this.left.delete(peer);
     this.refusals.delete(peer);
     this.parts.narrator.logger?.info({ peer }, 'peer connected');
@@ -264,7 +260,6 @@ export class Peers {
   }
 
   onPeerDown(peer: NodeId, why: PeerLoss): void {
-    this.up.delete(peer);
     this.parts.narrator.logger?.warn({ peer, code: why.code }, 'peer lost');
     this.parts.narrator.tell({ scope: 'Peer', event: { type: 'PeerLost', peer, code: why.code } });
     this.parts.onLinkLost(peer);

@@ -90,9 +90,7 @@ export async function applyRecovery(
       beforeMove();
       await opened.moveTo(clusterId, new Set(plan.survivors));
       for (const write of writes) write();
-      await new Promise<void>((resolve, reject) => {
-        wal.flush((error) => (error === null ? resolve() : reject(error)));
-      });
+      await wal.flushed();
     } finally {
       await wal.close();
     }

@@ -1,4 +1,3 @@
-import type { NoriError } from '../base/errors.ts';
 import { replicasOf } from '../core/configuration.ts';
 import type { HardState, Index, SnapshotPoint, Term } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -64,7 +63,7 @@ async function goOn(
   // Others were faster than this disk: the state holds what they committed in a term it never heard of.
   const hardState = start.hardState.term < point.term ? inTerm(point.term, start.hardState) : start.hardState;
   if (hardState !== start.hardState) wal.setHardState(start.group, hardState);
-  await flushed(wal);
+  await wal.flushed();
   return { ...start, base, entries: [], hardState, snapshot: point, applied: point.index };
 }
 
@@ -77,19 +76,13 @@ async function endedAt(point: SnapshotPoint, start: StartOfGroup, wal: Wal): Pro
   if (replicasOf(point.configuration).length > 1 || point.index <= base.index || applied < point.index) return start;
   const { index, term, timeMs } = point;
   wal.compact(group, { index, term, timeMs });
-  await flushed(wal);
+  await wal.flushed();
   return { ...start, base: { index, term, timeMs }, entries: entries.slice(index - base.index) };
 }
 
 /** No vote in a term that is new: one that was ever sent was durable first. */
 function inTerm(term: Term, { promises }: HardState): HardState {
   return { term, votedFor: null, promises };
-}
-
-function flushed(wal: Wal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    wal.flush((error: NoriError | null) => (error === null ? resolve() : reject(error)));
-  });
 }
 
 function termAt({ base, entries }: RecoveredGroup, index: number): number | undefined {

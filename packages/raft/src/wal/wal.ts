@@ -197,6 +197,11 @@ export class Wal {
     else this.clock.soon(() => done(null));
   }
 
+  /** The same for who waits: rejects with the NoriError that `flush` answers with. */
+  flushed(): Promise<void> {
+    return new Promise((resolve, reject) => this.flush((error) => (error === null ? resolve() : reject(error))));
+  }
+
   /** No room for new proposals: the volume is full and what is allocated is kept for hard states. */
   get full(): boolean {
     return this.isFull;
