@@ -94,6 +94,14 @@ export class SimDisk {
     return this.writes.size > 0 || this.syncs.size > 0;
   }
 
+  /** Bytes of the largest durable file with such a name, 0 when there is none. */
+  largest(suffix: string): number {
+    return this.tree.durableFiles.reduce(
+      (most, [path, inode]) => (path.endsWith(suffix) ? Math.max(most, inode.durable.length) : most),
+      0,
+    );
+  }
+
   /** The Disk port of one life. */
   boot(life: Life): Disk {
     this.faultsSinceBoot = 0;

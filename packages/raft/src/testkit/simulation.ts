@@ -143,7 +143,7 @@ function drawClients(prng: Prng): ClientOptions {
 /** Liveness: with faults over there is a leader, a write commits, replicas meet, and everybody was answered. */
 async function recovers(world: World): Promise<void> {
   const untilMs = world.nowMs + healedWithinMs;
-  const leftMs = (): number => Math.max(0, untilMs - world.nowMs);
+  const leftMs = (): number => Math.max(0, untilMs + transfersMs(world) - world.nowMs);
   const sound = world.machines.filter((machine) => machine.sound);
   require(await world.runUntil(
     () => sound.every((machine) => machine.up || !machine.sound),
@@ -172,6 +172,17 @@ async function recovers(world: World): Promise<void> {
   require(converged, 'all replicas have applied the same, under one leader');
   const [overdue] = world.clients.overdue;
   require(overdue === undefined, `every call is answered (operation ${overdue?.id} at ${overdue?.node} is not)`);
+}
+
+/**
+ * What it takes at the pace of this run until everybody was sent the largest state there is, twice: a machine that waits
+ * for a snapshot may be the majority's missing one, and another that is to be refilled starts when the first has done.
+ */
+function transfersMs(world: World): number {
+  const bytesPerSecond = world.options.host?.snapshotBytesPerSecond;
+  if (bytesPerSecond === undefined) return 0;
+  const largest = Math.max(...world.machines.map(({ disk }) => disk.largest('.snap')));
+  return (2 * world.groups.length * world.machines.length * largest * 1000) / bytesPerSecond;
 }
 
 /** Who can be asked, by the leader's word if there is one. */
