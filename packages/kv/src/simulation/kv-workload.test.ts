@@ -32,6 +32,7 @@ describe('nori-kv under the simulator', { timeout: 60_000 }, () => {
     }
     const all = ['SET', 'SETNX', 'DEL', 'GET', 'INCR', 'DECR', 'INCRBY'].map((name) => `${name} n`);
     all.push('APPEND s', 'SET s', 'PEXPIRE t', 'PERSIST t', 'PTTL t');
+    all.push(...['MSET', 'MSETNX', 'RENAME', 'RENAMENX', 'DEL', 'MGET'].map((name) => `${name} p`));
     expect([...answered.keys()]).toEqual(expect.arrayContaining(all));
     // Both of a condition's answers, and keys that are gone: n of null, - of -2, O of OK.
     expect(answered.get('SET n')).toEqual(new Set(['O', 'n']));
@@ -109,4 +110,23 @@ describe('nori-kv under the simulator', { timeout: 60_000 }, () => {
     const { violation } = await simulateSeed({ ...short, seed: 1, faults: {}, workload });
     expect(violation?.promise).toBe('Linearizable');
   });
+
+  test('half of a command on two keys is noticed from what clients saw alone', async () => {
+    class Halving extends KvStateMachine {
+      override apply(entries: readonly AppliedEntry[]): ReturnType<KvStateMachine['apply']> {
+        return super.apply(entries.map((entry) => ({ ...entry, command: firstHalf(entry.command) })));
+      }
+    }
+    const workload = on(() => new Halving());
+    delete workload.model;
+    const { violation } = await simulateSeed({ ...short, seed: 1, faults: {}, workload });
+    expect(violation?.promise).toBe('Linearizable');
+    expect(violation?.message).toMatch(/key p/);
+  });
 });
+
+function firstHalf(command: Uint8Array): Uint8Array {
+  if (command.length === 0) return command;
+  const [name, key, value] = wordsOf({ kind: 'write', payload: command });
+  return name === 'MSET' ? planned('write', ['SET', key ?? '', value ?? '']).payload : command;
+}

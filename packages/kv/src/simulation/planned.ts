@@ -22,7 +22,11 @@ export function wordsOf({ payload }: PlannedOperation): string[] {
   return words[0] === 'APPEND' ? words.slice(0, 3) : words;
 }
 
-/** An answer as clients read it. */
+function textOf(value: unknown): unknown {
+  return Buffer.isBuffer(value) ? value.toString('latin1') : value;
+}
+
+/** An answer as clients read it; a list as JSON. */
 export function answerOf(result: Uint8Array): string | number | null {
   const reply = decodeResult(result);
   if (reply === null || typeof reply === 'number' || typeof reply === 'string') return reply;
@@ -30,5 +34,6 @@ export function answerOf(result: Uint8Array): string | number | null {
   if (typeof reply === 'bigint') return Number(reply);
   if (typeof reply === 'object' && 'simple' in reply) return reply.simple;
   if (typeof reply === 'object' && 'error' in reply) return `(error) ${reply.error}`;
+  if (Array.isArray(reply)) return JSON.stringify(reply.map(textOf));
   throw new Error('no command of this workload answers like that');
 }

@@ -29,7 +29,8 @@ export class ShadowStore implements Model {
   committed(index: number, timeMs: number, command: Uint8Array): void {
     this.passed(index, timeMs);
     const { opcode, args } = decodeCommand(command);
-    const [key = '', first = '', option = '', amount = ''] = args.map((arg) => arg.toString('latin1'));
+    const words = args.map((arg) => arg.toString('latin1'));
+    const [key = '', first = '', option = '', amount = ''] = words;
     const now = this.#at(key, index);
     const put = (value: string | null, expireMs = 0): void => this.#put(key, { from: index, value, expireMs });
     const timeNowMs = this.#timeAt(index);
@@ -43,6 +44,21 @@ export class ShadowStore implements Model {
         if (now.value === null) put(first);
         return;
       case 'del':
+        for (const gone of words) this.#put(gone, { from: index, value: null, expireMs: 0 });
+        return;
+      case 'mset':
+      case 'msetnx': {
+        const taken = words.some((other, at) => at % 2 === 0 && this.#at(other, index).value !== null);
+        if (taken && name === 'msetnx') return;
+        for (let at = 0; at < words.length; at += 2) {
+          this.#put(words[at] as string, { from: index, value: words[at + 1] as string, expireMs: 0 });
+        }
+        return;
+      }
+      case 'rename':
+      case 'renamenx':
+        if (now.value === null || (name === 'renamenx' && this.#at(first, index).value !== null)) return;
+        this.#put(first, { ...now, from: index });
         put(null);
         return;
       case 'incr':
@@ -66,11 +82,17 @@ export class ShadowStore implements Model {
 
   judge(query: Uint8Array, index: number, result: Uint8Array): string | null {
     const { opcode, args } = decodeCommand(query);
-    const key = (args[0] as Buffer).toString('latin1');
-    const { value, expireMs } = this.#at(key, index);
+    const keys = args.map((arg) => arg.toString('latin1'));
+    const [{ value, expireMs } = absent, ...others] = keys.map((key) => this.#at(key, index));
     const said = answerOf(result);
-    const should = nameOf(opcode) === 'get' ? value : this.#lifetimeOf(value, expireMs, index);
-    return said === should ? null : `${key} as of index ${index} is ${String(should)}, not ${String(said)}`;
+    const name = nameOf(opcode);
+    const should =
+      name === 'get'
+        ? value
+        : name === 'mget'
+          ? JSON.stringify([value, ...others.map((other) => other.value)])
+          : this.#lifetimeOf(value, expireMs, index);
+    return said === should ? null : `${keys.join(' ')} as of index ${index} is ${String(should)}, not ${String(said)}`;
   }
 
   #lifetimeOf(value: string | null, expireMs: number, index: number): number {
