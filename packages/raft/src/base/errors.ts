@@ -34,6 +34,7 @@ export type ErrorCode =
   | 'APPLIED_GAP'
   | 'FORMAT_TOO_NEW'
   | 'STATE_FOREIGN'
+  | 'STATE_DAMAGED'
   | 'DATA_DIR_LOCKED'
   | 'DATA_DIR_UNUSABLE'
   | 'DATA_DIR_EMPTY'
@@ -88,6 +89,11 @@ export const errorCodes: Readonly<Record<ErrorCode, CodeFacts>> = {
   SNAPSHOT_DAMAGED: fact('none', false, 'do not delete it: restore the data directory, or replace the node'),
   SNAPSHOT_FAILED: fact('none', true, 'the state is as it was: see the cause, then try again'),
   FORMAT_TOO_NEW: fact('none', false, 'start a version of nori-raft at least as new as the one that wrote this'),
+  STATE_DAMAGED: fact(
+    'unknown',
+    false,
+    'restart the node: a state machine with a store of its own is built anew from the log and the snapshots',
+  ),
   STATE_FOREIGN: fact(
     'none',
     false,
@@ -187,4 +193,9 @@ export class NoriError extends Error {
     this.file = details.file ?? null;
     this.offset = details.offset ?? null;
   }
+}
+
+/** A state machine's word for its own state (see StateMachine). */
+export function isStateDamaged(cause: unknown): cause is NoriError {
+  return cause instanceof NoriError && cause.code === 'STATE_DAMAGED';
 }

@@ -28,6 +28,11 @@ export function isVoter(configuration: Configuration, id: NodeId): boolean {
   return configuration.incoming.includes(id) || configuration.outgoing.includes(id);
 }
 
+/** Whether what is left without the node can still decide by itself: every half that it votes in has at least three. */
+export function isDispensable({ incoming, outgoing }: Configuration, id: NodeId): boolean {
+  return [incoming, outgoing].every((voters) => voters.length >= 3 || !voters.includes(id));
+}
+
 /** Whether the node receives the log. */
 export function isMember(configuration: Configuration, id: NodeId): boolean {
   return isVoter(configuration, id) || configuration.learners.includes(id);

@@ -328,7 +328,7 @@ export class Calls {
       return new NoriError('GROUP_UNKNOWN', { message: `group ${groupId} is not open on this node` });
     if (group.halted?.code === 'GROUP_QUARANTINED') return group.halted;
     if (group.halted !== null)
-      return new NoriError('APPLY_FAILED', { message: group.halted.message, outcome: 'notApplied' });
+      return new NoriError(group.halted.code, { message: group.halted.message, outcome: 'notApplied' });
     if (group.pending < this.parts.options.pendingMax && this.forwarding.size < this.parts.options.pendingMax)
       return null;
     return new NoriError('OVERLOADED', {

@@ -1,4 +1,4 @@
-import { NoriError } from '../base/errors.ts';
+import { isStateDamaged, NoriError } from '../base/errors.ts';
 import { type Input, InputKind } from '../core/input.ts';
 import { isInLimbo, type LeaseGrant, leaseGrant, limboEntries } from '../core/lease.ts';
 import type { ReadReleased, Refused } from '../core/output.ts';
@@ -30,6 +30,7 @@ export class GroupReads {
   private readonly applier: Applier;
   private readonly meter: Meter | null;
   private readonly nowMs: () => number;
+  private readonly onStateDamaged: (cause: NoriError) => void;
   private readonly waiting = new WaitingReads();
   private asked: number[] = [];
   private patient: number[] = [];
@@ -46,6 +47,8 @@ export class GroupReads {
     readonly applier: Applier;
     readonly meter: Meter | null;
     readonly nowMs: () => number;
+    /** The state machine said so, on a query. */
+    readonly onStateDamaged: (cause: NoriError) => void;
   }) {
     this.group = parts.group;
     this.raft = parts.raft;
@@ -53,6 +56,7 @@ export class GroupReads {
     this.applier = parts.applier;
     this.meter = parts.meter;
     this.nowMs = parts.nowMs;
+    this.onStateDamaged = parts.onStateDamaged;
   }
 
   get size(): number {
@@ -194,7 +198,8 @@ export class GroupReads {
     else if (via === 'stale') proof = { via, index, term, ageMs: this.ageMs(nowMs ?? this.nowMs()) };
     if (via === 'readIndex') this.meter?.observe(Metric.readIndexMs, this.group, this.nowMs() - read.startMs);
     this.meter?.count(readMetrics[via], this.group, 1);
-    answer(read, () => (read.query === null ? nothing : this.stateMachine.query(read.query)), proof);
+    const cause = answer(read, () => (read.query === null ? nothing : this.stateMachine.query(read.query)), proof);
+    if (isStateDamaged(cause)) this.onStateDamaged(cause);
   }
 
   /** Whether no entry in limbo may change the answer to the query, as of now. */

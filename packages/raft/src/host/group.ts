@@ -45,6 +45,8 @@ export class Group {
   scheduled = false;
   /** Those who hear how a transfer of leadership away from this node ended. */
   readonly transfers: Set<(succeeded: boolean) => void> = new Set();
+  /** What a query found, until the turn sees to it. */
+  private damage: NoriError | null = null;
   /** Why the group stopped on this host, or null. */
   halted: NoriError | null = null;
   /** Its log or snapshot was damaged on this host, and it is not yet what it was before. */
@@ -77,6 +79,8 @@ export class Group {
     readonly limits: GroupLimits;
     readonly meter: Meter | null;
     readonly nowMs: () => number;
+    /** The group wants a turn. */
+    readonly schedule: (group: Group) => void;
   }) {
     this.id = fields.id;
     this.slot = fields.slot;
@@ -98,6 +102,10 @@ export class Group {
       applier: this.applier,
       meter: this.meter,
       nowMs: this.nowMs,
+      onStateDamaged: (cause) => {
+        this.damage = cause;
+        fields.schedule(this);
+      },
     });
   }
 
@@ -114,6 +122,11 @@ export class Group {
   /** Whether a further turn has something to do for the group, time aside. */
   get busy(): boolean {
     return this.inbox.length > 0 || this.submitted.length > 0 || this.reads.unasked || this.applier.ready;
+  }
+
+  /** @throws NoriError STATE_DAMAGED, what a query was answered with. */
+  assertWhole(): void {
+    if (this.damage !== null) throw this.damage;
   }
 
   push(input: Input): void {

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts';
 import { NoriError } from '../base/errors.ts';
 import { Prng } from '../base/prng.ts';
-import { foundingConfiguration } from '../core/configuration.ts';
+import { foundingConfiguration, isDispensable } from '../core/configuration.ts';
 import { noBase, noHardState, type Quarantine, QuarantineStage } from '../codec/record.ts';
 import { RaftState } from '../core/state.ts';
 import {
@@ -119,6 +119,20 @@ export class Groups {
     const voter = group.quarantine?.voter ?? false;
     await this.setQuarantine(group, { stage: QuarantineStage.lost, voter, since: 0, reason });
     this.enterQuarantine(group, reason);
+  }
+
+  /**
+   * The state machine found its state damaged: the others give it anew. False where there is nobody who could, or they
+   * cannot do without the vote of this node meanwhile.
+   */
+  onStateDamaged(group: Group, cause: NoriError): boolean {
+    const { options, quarantine, narrator } = this.parts;
+    if (!quarantine || !isDispensable(group.raft.configuration, options.id)) return false;
+    this.refill(group.id, cause.message).catch((error: unknown) => {
+      // What a restart finds damaged is found again. The disk failed or the node stops: who cares, knows.
+      narrator.logger?.warn({ group: group.id, err: error }, 'a group with a damaged state could not be marked as lost');
+    });
+    return true;
   }
 
   /** Durable when it resolves. */
@@ -304,6 +318,7 @@ export class Groups {
       limits: options,
       meter: options.meter,
       nowMs: () => clock.nowMs(),
+      schedule: (group) => turn.schedule(group),
     });
     group.quarantine = start.quarantine;
     return group;

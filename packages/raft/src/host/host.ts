@@ -1,4 +1,5 @@
 import { NoriError } from '../base/errors.ts';
+import { isDispensable } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
@@ -107,6 +108,7 @@ export class Host {
         this.priorities.sweep(nowMs);
       },
       onMembersChanged: () => this.peerTable.followMembers(),
+      onStateDamaged: (group, cause) => this.groups.onStateDamaged(group, cause),
     });
     const { turn } = this;
     this.groups = new Groups({
@@ -409,10 +411,10 @@ export class Host {
    */
   async refillGroup(group: GroupId): Promise<void> {
     this.assertRunning();
-    const { incoming, outgoing } = this.groups.known(group).raft.configuration;
-    if ([incoming, outgoing].some((voters) => voters.length < 3 && voters.includes(this.id))) {
+    const { configuration } = this.groups.known(group).raft;
+    if (!isDispensable(configuration, this.id)) {
       throw new NoriError('UNSUPPORTED', {
-        message: `group ${group} cannot do without the vote of ${this.id}: it has ${incoming.length} voters`,
+        message: `group ${group} cannot do without the vote of ${this.id}: it has ${configuration.incoming.length} voters`,
         remedy: 'add members until there are three, or remove this one first',
       });
     }

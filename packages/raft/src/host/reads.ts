@@ -1,4 +1,4 @@
-import { NoriError } from '../base/errors.ts';
+import { isStateDamaged, NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
 import type { ReadReleased, Refused } from '../core/output.ts';
 import type { Index, Term } from '../core/types.ts';
@@ -113,20 +113,23 @@ export function readError(error: NoriError): NoriError {
   return new NoriError(code, { message, remedy, cause, outcome: 'none', ...patience });
 }
 
-/** Runs a query for its caller; a query that throws is the caller's error, not the group's. */
-export function answer(read: { readonly done: ReadDone }, query: () => Uint8Array, proof: ReadProof): void {
+/**
+ * Runs a query for its caller, and says what it threw, or null. That is the caller's error, not the group's, unless it is
+ * the state that is damaged: then another node may answer.
+ */
+export function answer(read: { readonly done: ReadDone }, query: () => Uint8Array, proof: ReadProof): unknown {
   let result: Uint8Array;
   try {
     result = query();
   } catch (cause) {
-    read.done(
-      new NoriError('APPLY_FAILED', { message: 'the state machine threw on a query', outcome: 'none', cause }),
-      null,
-      nothing,
-    );
-    return;
+    const error = isStateDamaged(cause)
+      ? new NoriError('GROUP_QUARANTINED', { message: cause.message, cause })
+      : new NoriError('APPLY_FAILED', { message: 'the state machine threw on a query', outcome: 'none', cause });
+    read.done(error, null, nothing);
+    return cause;
   }
   read.done(null, proof, result);
+  return null;
 }
 
 function readTimeout(): NoriError {

@@ -1,4 +1,4 @@
-import { NoriError } from '../base/errors.ts';
+import { isStateDamaged, NoriError } from '../base/errors.ts';
 import type { Index, SnapshotPoint } from '../core/types.ts';
 import { snapshotIdBytes } from '../codec/snapshot.ts';
 import { Metric } from '../observe/metrics.ts';
@@ -164,6 +164,11 @@ export class SnapshotTaking {
   /** A state machine or a volume that cannot now may be able to later; a disk that fails stops the host. */
   private failed(group: Group, wish: Wish, point: SnapshotPoint, error: unknown): void {
     const { house } = this;
+    const cause = error instanceof NoriError ? error.cause : null;
+    if (isStateDamaged(cause)) {
+      house.turn.halt(group, cause);
+      return;
+    }
     const own = error instanceof NoriError && error.code === 'SNAPSHOT_FAILED';
     if (!own && !isDiskFull(error)) {
       house.fail(diskFailure(error));

@@ -1,4 +1,4 @@
-import { NoriError } from '../base/errors.ts';
+import { isStateDamaged, NoriError } from '../base/errors.ts';
 import { Ring } from '../base/ring.ts';
 import { InputKind, type LeaseDoubtInput, type PersistedInput } from '../core/input.ts';
 import { entryOverheadBytes } from '../core/log.ts';
@@ -46,6 +46,7 @@ export class Turn {
   private readonly onDiskFailed: (error: NoriError) => void;
   private readonly onSweep: (nowMs: number) => void;
   private readonly onMembersChanged: () => void;
+  private readonly onStateDamaged: (group: Group, cause: NoriError) => boolean;
   private readonly deadlines = new Deadlines();
   private readonly groups: (Group | undefined)[] = [];
   private ready: Group[] = [];
@@ -75,6 +76,8 @@ export class Turn {
     readonly onSweep: (nowMs: number) => void;
     /** A group has another configuration in effect, or knows another to be committed. */
     readonly onMembersChanged: () => void;
+    /** A state machine says that its state is damaged. False: the group has to halt. */
+    readonly onStateDamaged: (group: Group, cause: NoriError) => boolean;
   }) {
     this.clock = parts.clock;
     this.wal = parts.wal;
@@ -86,6 +89,7 @@ export class Turn {
     const { clock, leaseMs } = parts;
     this.timeGuard = new TimeGuard({ nowMs: clock.nowMs(), wallMs: clock.wallMs(), stallMs: leaseMs / 2 });
     this.onMembersChanged = parts.onMembersChanged;
+    this.onStateDamaged = parts.onStateDamaged;
   }
 
   allocateSlot(): number {
@@ -197,6 +201,7 @@ export class Turn {
     for (const group of batch) {
       group.scheduled = false;
       this.guard(group, () => {
+        group.assertWhole();
         group.drain(nowMs, wallMs, this.room);
         group.passTime(nowMs, wallMs, !this.wal.full);
       });
@@ -295,13 +300,15 @@ export class Turn {
   }
 
   halt(group: Group, cause: unknown): void {
+    if (isStateDamaged(cause) && this.onStateDamaged(group, cause)) return;
     const why = cause instanceof Error ? cause.message : String(cause);
     const message = `group ${group.id} stopped on this node: ${why}`;
-    const error = new NoriError('APPLY_FAILED', { message, cause });
+    const code = isStateDamaged(cause) ? 'STATE_DAMAGED' : 'APPLY_FAILED';
+    const error = new NoriError(code, { message, cause });
     this.silence(group, error);
     this.narrator.logger?.error({ group: group.id, err: cause }, message);
     this.narrator.tell({ scope: 'Storage', event: { type: 'GroupHalted', group: group.id, message: why } });
-    group.failAll(error, new NoriError('APPLY_FAILED', { message, outcome: 'notApplied', cause }));
+    group.failAll(error, new NoriError(code, { message, outcome: 'notApplied', cause }));
   }
 
   /** From here on the group hears nothing and says nothing on this node. */

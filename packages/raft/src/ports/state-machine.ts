@@ -19,6 +19,11 @@ export interface AppliedPosition {
  * What a group replicates. `apply` must be deterministic: the same entries give the same state and results on every
  * node, so it may not ask the clock, chance or the outside world. If it throws, the group halts on this node: a
  * replica that skipped a command would be a different state machine.
+ *
+ * A state machine that finds what it keeps to be damaged (a checksum that does not fit) throws a NoriError with the code
+ * STATE_DAMAGED, from whatever method it is found in, and goes on doing so until `reset` or `restore`. The others then give
+ * this node the state anew, as with a damaged log (docs/adr/0012-quarantine.md); where they cannot do without it
+ * meanwhile, the group halts here.
  */
 export interface StateMachine {
   /** Applies a batch in order and answers each entry. The next batch, and every query, waits until it is complete. */
