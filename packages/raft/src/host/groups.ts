@@ -121,17 +121,28 @@ export class Groups {
     this.enterQuarantine(group, reason);
   }
 
+  /** @throws NoriError UNSUPPORTED, GROUP_UNKNOWN. */
+  async refillAsAsked(id: GroupId): Promise<void> {
+    const { options } = this.parts;
+    const { configuration } = this.known(id).raft;
+    if (!isDispensable(configuration, options.id)) {
+      throw new NoriError('UNSUPPORTED', {
+        message: `group ${id} cannot do without the vote of ${options.id}: it has ${configuration.incoming.length} voters`,
+        remedy: 'add members until there are three, or remove this one first',
+      });
+    }
+    await this.refill(id, 'it was asked for');
+  }
+
   /**
    * The state machine found its state damaged: the others give it anew. False where there is nobody who could, or they
    * cannot do without the vote of this node meanwhile.
    */
   onStateDamaged(group: Group, cause: NoriError): boolean {
-    const { options, quarantine, narrator } = this.parts;
+    const { options, quarantine } = this.parts;
     if (!quarantine || !isDispensable(group.raft.configuration, options.id)) return false;
-    this.refill(group.id, cause.message).catch((error: unknown) => {
-      // What a restart finds damaged is found again. The disk failed or the node stops: who cares, knows.
-      narrator.logger?.warn({ group: group.id, err: error }, 'a group with a damaged state could not be marked as lost');
-    });
+    // It is silent at once. When the mark cannot be made durable the whole host stops, and a restart finds the damage again.
+    this.refill(group.id, cause.message).catch(() => undefined);
     return true;
   }
 

@@ -1,5 +1,4 @@
 import { NoriError } from '../base/errors.ts';
-import { isDispensable } from '../core/configuration.ts';
 import { InputKind } from '../core/input.ts';
 import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, type NodeId, Role } from '../core/types.ts';
@@ -411,14 +410,7 @@ export class Host {
    */
   async refillGroup(group: GroupId): Promise<void> {
     this.assertRunning();
-    const { configuration } = this.groups.known(group).raft;
-    if (!isDispensable(configuration, this.id)) {
-      throw new NoriError('UNSUPPORTED', {
-        message: `group ${group} cannot do without the vote of ${this.id}: it has ${configuration.incoming.length} voters`,
-        remedy: 'add members until there are three, or remove this one first',
-      });
-    }
-    await this.groups.refill(group, 'it was asked for');
+    await this.groups.refillAsAsked(group);
   }
 
   /** Who is in the group, as far as this node knows. */
