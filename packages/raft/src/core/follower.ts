@@ -19,14 +19,16 @@ export function onAppend(raft: RaftState, append: AppendRequest, life: Life, now
     return;
   }
   takeEntries(raft, append, output);
-  // The entries may have made this node a voter: from now on it keeps an eye on its leader.
-  if (raft.electionDeadlineMs === Number.POSITIVE_INFINITY) raft.resetElectionDeadline(nowMs);
   const matchIndex = append.prevIndex + append.entries.length;
   const commit = Math.min(append.commit, matchIndex);
   if (commit > log.commit) {
     log.commit = commit;
     output.commit = commit;
   }
+  // Whatever the group decided before this leader's term, and what became of this node's vote, is in the log by now.
+  if (raft.newcomer && log.termAt(log.commit) === raft.term) raft.newcomer = false;
+  // The entries may have made this node a voter: from now on it keeps an eye on its leader.
+  if (raft.electionDeadlineMs === Number.POSITIVE_INFINITY) raft.resetElectionDeadline(nowMs);
   acknowledge(raft, append, matchIndex, nowMs, output);
 }
 

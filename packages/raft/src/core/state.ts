@@ -180,6 +180,8 @@ export interface RaftStart {
   readonly applied?: Index;
   /** Without a snapshot: who is in the group before an entry says so. Absent: nobody. */
   readonly configuration?: Configuration;
+  /** It began with nothing, and the group had a history: see `RaftState.newcomer`. Default false. */
+  readonly newcomer?: boolean;
 }
 
 const nobody: Configuration = { incoming: [], outgoing: [], learners: [], learnersNext: [], members: [] };
@@ -215,6 +217,13 @@ export class RaftState {
   leaderHeardMs: number = Number.NEGATIVE_INFINITY;
   /** This node led and lost its quorum, and nobody was heard to lead since. */
   quorumLost = false;
+  /**
+   * It began with nothing and replays a log in which a node of its name may have voted once: so a configuration that it
+   * comes by may be of long ago, and alone in it, or with others like it, it would elect itself. Until it has an entry of
+   * the present term that is committed, and with that all changes before, it stands for nothing. The caller keeps this
+   * across restarts.
+   */
+  newcomer: boolean;
   /** The index of a committed configuration that has no place for this node, as heard from one that has it; -1 for none. */
   removedAt: Index = -1;
   /** The newest round of reads ever begun. Never reset: with the term, no round is ever named twice, restarts included,
@@ -233,6 +242,7 @@ export class RaftState {
     this.term = Math.max(start.hardState?.term ?? 0, this.log.lastTerm);
     this.votedFor = start.hardState?.term === this.term ? start.hardState.votedFor : null;
     this.life = start.life ?? firstLife;
+    this.newcomer = start.newcomer ?? false;
     // How much of a promise is left nobody knows after a restart, so all of it is.
     this.promises = (start.hardState?.promises ?? []).map((promise) => ({
       ...promise,
@@ -291,7 +301,7 @@ export class RaftState {
    * it has no vote in the outcome. The one before is committed even when a restart has forgotten so.
    */
   get mayCampaign(): boolean {
-    if (this.isRemoved) return false;
+    if (this.isRemoved || this.newcomer) return false;
     if (isVoter(this.configuration, this.id)) return true;
     const before = this.configurationIndex > this.log.commit ? this.configurations.at(-2) : undefined;
     return before !== undefined && isVoter(before.configuration, this.id);

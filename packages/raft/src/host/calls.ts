@@ -7,7 +7,7 @@ import { type GroupId, type MembershipChange, type NodeId, Role } from '../core/
 import type { Clock } from '../ports/clock.ts';
 import type { Transport } from '../transport/transport.ts';
 import type { Wal } from '../wal/wal.ts';
-import type { CallOptions, ExecuteDone, ReadAnswer, ReadDone, ReadOptions } from './api.ts';
+import type { CallOptions, Consistency, ExecuteDone, ReadAnswer, ReadDone, ReadOptions } from './api.ts';
 import type { ChangeDone } from './changes.ts';
 import { failureReply, Forwarding, type PeerView, successReply } from './forwarding.ts';
 import { diskFull, type Group } from './group.ts';
@@ -387,11 +387,17 @@ function noMember(group: GroupId): NoriError {
   return new NoriError('NOT_MEMBER', { message: `this node was removed from group ${group}` });
 }
 
+const consistencies: ReadonlySet<unknown> = new Set<Consistency>(['lease', 'linearizable', 'stale']);
+
 /** What the types forbid and JavaScript does not. Beyond this door it would break the group. */
-function malformed(payload: Uint8Array, { timeoutMs }: CallOptions): NoriError | null {
+function malformed(payload: Uint8Array, { consistency, timeoutMs }: ReadOptions): NoriError | null {
   if (!(payload instanceof Uint8Array)) {
     const message = `a command or query is a Uint8Array, not ${typeof payload}`;
     return new NoriError('CONFIG_INVALID', { message, remedy: 'encode it first', outcome: 'notApplied' });
+  }
+  if (consistency !== undefined && !consistencies.has(consistency)) {
+    const message = `consistency is one of ${[...consistencies].join(', ')}`;
+    return new NoriError('CONFIG_INVALID', { message, remedy: 'mend consistency', outcome: 'notApplied' });
   }
   if (timeoutMs === undefined || (typeof timeoutMs === 'number' && timeoutMs > 0)) return null;
   const message = `timeoutMs is a number above 0, not ${String(timeoutMs)}`;

@@ -4,11 +4,11 @@ import type { RaftState } from '../core/state.ts';
 import type { Configuration, NodeId } from '../core/types.ts';
 import { Role } from '../core/types.ts';
 import type { Group } from './group.ts';
+import type { Turn } from './turn.ts';
 
 export interface Surroundings {
   readonly nowMs: number;
-  /** A new cluster that has not met all its founders. */
-  readonly held: boolean;
+  readonly turn: Pick<Turn, 'held' | 'writingSinceMs'>;
   readonly diskFull: boolean;
   readonly isConnected: (peer: NodeId) => boolean;
 }
@@ -18,14 +18,27 @@ export function explain(group: Group, around: Surroundings): string[] {
   const { raft, halted } = group;
   if (halted !== null) return [`The group stopped on this node: ${halted.message}`];
   const reasons: string[] = [];
-  if (around.held) reasons.push('The cluster is not founded yet: some founding members were never met.');
+  if (around.turn.held) reasons.push('The cluster is not founded yet: some founding members were never met.');
   if (around.diskFull) reasons.push('The volume of the data directory is full: new writes are refused.');
-  if (raft.stalled)
-    reasons.push('The disk or the state machine of this node has finished nothing for too long: it leads nothing.');
+  reasons.push(...slow(group, around));
   if (raft.leader !== null) reasons.push(...leading(raft, around));
   else reasons.push(...following(raft, around));
   const behind = raft.log.commit - raft.log.applied;
   if (behind > 0) reasons.push(`${behind} committed entries are not applied here yet: reads wait for them.`);
+  return reasons;
+}
+
+/** The disk or the state machine, once it is at one thing for longer than a heartbeat. */
+function slow({ applyingSinceMs, raft }: Group, { nowMs, turn }: Surroundings): string[] {
+  const reasons: string[] = [];
+  for (const [what, sinceMs] of [
+    ['The disk of this node has been at one write', turn.writingSinceMs],
+    ['The state machine of this node has been at one batch', applyingSinceMs],
+  ] as const) {
+    const forMs = sinceMs === null ? 0 : nowMs - sinceMs;
+    if (forMs > raft.options.heartbeatMs) reasons.push(`${what} for ${Math.floor(forMs)} ms.`);
+  }
+  if (raft.stalled) reasons.push('While that lasts this node leads nothing.');
   return reasons;
 }
 
@@ -72,6 +85,7 @@ function following(raft: RaftState, { nowMs, isConnected }: Surroundings): strin
   }
   const reasons = [`No leader is known in term ${raft.term}.`];
   if (!isVoter(raft.configuration, raft.id)) reasons.push('This node has no vote in the configuration it knows.');
+  else if (raft.newcomer) reasons.push('It is new, and does not know yet what the group has decided of late.');
   for (const [half, voters] of halvesOf(raft.configuration)) {
     const away = voters.filter((id) => id !== raft.id && !isConnected(id));
     if (2 * (voters.length - away.length) > voters.length) continue;
@@ -90,6 +104,7 @@ function following(raft: RaftState, { nowMs, isConnected }: Surroundings): strin
 }
 
 function halvesOf({ incoming, outgoing }: Configuration): [name: string, voters: readonly NodeId[]][] {
+  if (incoming.length === 0) return [];
   if (outgoing.length === 0) return [['the voters', incoming]];
   return [
     ['the incoming voters', incoming],

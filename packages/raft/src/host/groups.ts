@@ -23,6 +23,7 @@ import type { CreateGroup } from './api.ts';
 import { Group } from './group.ts';
 import type { Narrator } from './narrator.ts';
 import { type HostOptions, membersOf } from './options.ts';
+import { isAiling, joining } from './quarantine.ts';
 import { resumeIndex } from './resume.ts';
 import type { StartOfGroup } from './snapshot-recovery.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -104,7 +105,7 @@ export class Groups {
     recovered.set(id, { ...start, entries: [] });
     this.open.set(id, group);
     turn.add(group);
-    if (group.quarantine !== null) this.parts.onQuarantine(group);
+    if (isAiling(group.quarantine)) this.parts.onQuarantine(group);
   }
 
   /**
@@ -181,9 +182,8 @@ export class Groups {
     wal.setQuarantine(id, refilling);
     await this.parts.wal.flushed();
     this.parts.assertRunning();
-    const start = { ...emptyGroup(id), hardState };
+    const start = { ...emptyGroup(id), hardState, quarantine: refilling };
     const fresh = this.makeGroup({ ...start, snapshot: null, applied: 0 }, stateMachine);
-    fresh.quarantine = refilling;
     turn.remove(group);
     recovered.set(id, start);
     this.open.set(id, fresh);
@@ -277,11 +277,16 @@ export class Groups {
     return this.found(create.group, foundingConfiguration(members));
   }
 
-  /** A group that knows nobody, and so asks nobody for a vote: its leader will come to it. */
+  /**
+   * A group that knows nobody, and so asks nobody for a vote: its leader will come to it. A node of this name may have
+   * been there before, on another disk: like one that begins anew it votes for itself by no configuration of that time.
+   */
   private async await(id: GroupId): Promise<RecoveredGroup> {
-    this.parts.wal.createGroup(id);
+    const { wal } = this.parts;
+    wal.createGroup(id);
+    wal.setQuarantine(id, joining);
     await this.taken(id);
-    return emptyGroup(id);
+    return { ...emptyGroup(id), quarantine: joining };
   }
 
   private async found(id: GroupId, configuration: Configuration): Promise<RecoveredGroup> {
@@ -319,6 +324,7 @@ export class Groups {
       base: start.base,
       entries: start.entries,
       applied: start.applied,
+      newcomer: start.quarantine?.stage === QuarantineStage.refilling,
       ...(start.snapshot === null ? {} : { snapshot: start.snapshot }),
     });
     const group = new Group({

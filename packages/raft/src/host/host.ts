@@ -32,7 +32,8 @@ import { checkedChange, type HostConfig, type HostOptions, type Ports } from './
 import { Peers } from './peers.ts';
 import { Priorities } from './priorities.ts';
 import { Snapshots } from './snapshots.ts';
-import { asksTheForgetful, Refill } from './refill.ts';
+import { asksTheForgetful } from './quarantine.ts';
+import { Refill } from './refill.ts';
 import { Room } from './room.ts';
 import { groupStatus, hostStatus, memberStatus } from './status.ts';
 import { inTime, openStorage, type Storage } from './storage.ts';
@@ -428,7 +429,7 @@ export class Host {
   explain(group: GroupId): string[] {
     return explain(this.groups.known(group), {
       nowMs: this.ports.clock.nowMs(),
-      held: this.turn.held,
+      turn: this.turn,
       diskFull: this.room.full,
       isConnected: (peer) => this.transport.connected(peer),
     });

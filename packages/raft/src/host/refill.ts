@@ -3,8 +3,6 @@ import { type Quarantine, QuarantineStage } from '../codec/record.ts';
 import { encodeChange } from '../codec/change.ts';
 import { ForwardKind, Standing } from '../codec/request.ts';
 import { isVoter } from '../core/configuration.ts';
-import { type Message, MessageKind } from '../core/message.ts';
-import type { RaftState } from '../core/state.ts';
 import { type GroupId, type Index, isNodeId, type NodeId, type Term } from '../core/types.ts';
 import { Metric } from '../observe/metrics.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -14,6 +12,7 @@ import type { Calls } from './calls.ts';
 import type { Group } from './group.ts';
 import type { Groups } from './groups.ts';
 import type { Narrator } from './narrator.ts';
+import { isAiling } from './quarantine.ts';
 
 // A replica that lost its log may have acknowledged what it does not know any more, and voted. So it is silent until the
 // group counts on it no more: until a leader that is one for certain says that by its committed configuration this node
@@ -36,19 +35,6 @@ export interface RefillParts {
   readonly calls: Calls;
   /** Why the host does nothing any more, or null. */
   stopped(): NoriError | null;
-}
-
-/**
- * Whether it is a vote that is asked for, of one that lost its log and has not yet the configuration again by which it had
- * no vote: without that it could make a leader of somebody who missed it, and counts it as the voter it was.
- */
-export function asksTheForgetful({ since }: Quarantine, { log }: RaftState, { kind }: Message): boolean {
-  return (kind === MessageKind.vote || kind === MessageKind.preVote) && log.lastIndex < since;
-}
-
-/** Whether there is something to be told: one that was removed meanwhile only keeps silent, and waits to be added. */
-export function isAiling(quarantine: Quarantine | null): quarantine is Quarantine {
-  return quarantine !== null && (quarantine.voter || quarantine.stage !== QuarantineStage.refilling);
 }
 
 interface Answer {
@@ -178,18 +164,16 @@ export class Refill {
     this.tell(fresh);
   }
 
-  /**
-   * It learns. Once it votes again, all is as it was; the leader lets it when it keeps up. Who is to have no vote is done
-   * when it knows so.
-   */
+  /** It learns. Once it votes again, all is as it was; the leader lets it when it keeps up. */
   private async refilled(found: Case, group: Group, quarantine: Quarantine): Promise<void> {
     const { raft } = group;
     const { id, groups, calls } = this.parts;
-    if (group.halted !== null) return;
+    // Who is to have no vote has only to learn.
+    if (group.halted !== null || !quarantine.voter) return;
     // While it replays an old log it comes by configurations in which it still had a vote.
-    const { configurationIndex, log } = raft;
-    const settled = configurationIndex <= log.commit && configurationIndex >= quarantine.since;
-    if (settled && (!quarantine.voter || isVoter(raft.configuration, id))) {
+    const { configurationIndex, log, newcomer } = raft;
+    const settled = !newcomer && configurationIndex <= log.commit && configurationIndex >= quarantine.since;
+    if (settled && isVoter(raft.configuration, id)) {
       await groups.setQuarantine(group, null);
       this.ended(group);
       return;

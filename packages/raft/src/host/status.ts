@@ -19,7 +19,7 @@ import type {
 } from './api.ts';
 import { QuarantineStage } from '../codec/record.ts';
 import type { Group } from './group.ts';
-import { isAiling } from './refill.ts';
+import { isAiling } from './quarantine.ts';
 
 export function groupStatus(group: Group, nowMs: number): GroupStatus {
   const { raft, halted } = group;

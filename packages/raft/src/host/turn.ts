@@ -11,6 +11,7 @@ import type { Wal } from '../wal/wal.ts';
 import { Deadlines } from './deadlines.ts';
 import type { Group } from './group.ts';
 import type { Narrator } from './narrator.ts';
+import { hasArrived } from './quarantine.ts';
 import { TimeGuard } from './time-guard.ts';
 
 /** What one output asked for that waits for the disk. */
@@ -92,6 +93,11 @@ export class Turn {
     this.onStateDamaged = parts.onStateDamaged;
   }
 
+  /** Since when the disk has been at the oldest write that is not finished, or null. */
+  get writingSinceMs(): number | null {
+    return this.flushing.peek() ?? null;
+  }
+
   allocateSlot(): number {
     return this.deadlines.allocate();
   }
@@ -163,8 +169,8 @@ export class Turn {
    */
   private judgeStalls(nowMs: number, stoodStillMs: number): void {
     if (stoodStillMs > this.stallTimeoutMs / 2) return;
-    const flushSinceMs = this.flushing.peek();
-    const diskStalled = flushSinceMs !== undefined && nowMs - flushSinceMs > this.stallTimeoutMs;
+    const { writingSinceMs } = this;
+    const diskStalled = writingSinceMs !== null && nowMs - writingSinceMs > this.stallTimeoutMs;
     for (const group of this.groups) {
       if (group === undefined || group.halted !== null) continue;
       const { applyingSinceMs } = group;
@@ -244,6 +250,10 @@ export class Turn {
     if (output.base !== null) {
       if (output.baseReset) this.wal.reset(group.id, output.base);
       else this.wal.compact(group.id, output.base);
+    }
+    if (hasArrived(group.quarantine, raft)) {
+      this.wal.setQuarantine(group.id, null);
+      group.quarantine = null;
     }
     if (output.persistFrom > 0) this.wal.append(group.id, raft.log.range(output.persistFrom, raft.log.lastIndex));
     if (output.snapshotsWanted.length > 0) this.snapshots?.wanted(group, output.snapshotsWanted);

@@ -48,6 +48,17 @@ test('a command that is not bytes is refused and harms nobody', async () => {
   await world.close();
 });
 
+test('a kind of read that there is not is refused, on any node', async () => {
+  const world = await HostWorld.elected(one);
+  for (const { host } of world.machines) {
+    for (const consistency of ['Stale', 'strong', null, 1] as unknown as ('lease' | 'stale')[]) {
+      const refused = await world.failure(host.read(1, bytes(''), { consistency }));
+      expect(refused).toMatchObject({ code: 'CONFIG_INVALID', outcome: 'notApplied' });
+    }
+  }
+  await world.close();
+});
+
 test('a timeout that is no duration is refused', async () => {
   const world = await HostWorld.elected(one);
   const { host } = world.leading();

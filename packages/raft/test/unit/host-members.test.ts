@@ -67,6 +67,41 @@ test('a wiped node is refused until it is removed and added again, and learns be
   await world.close();
 });
 
+test('who founded a group alone, was wiped and joins it again elects itself by no configuration of that time', async () => {
+  const world = await HostWorld.started({ hosts: 3, founders: 1, config: { segmentBytes: 4 << 20 } });
+  const [n1, n2, n3] = [at(world, 0), at(world, 1), at(world, 2)];
+  const members = { n1: 'n1:7000', n2: 'n2:7000', n3: 'n3:7000' };
+  await world.until(() => world.leader(1) !== null);
+  // More than travels at once: the members of today come later than those of then.
+  for (let left = 5; left > 0; left -= 1) await world.settled(n1.host.execute(1, bytes('x'.repeat(300_000))));
+  for (const joins of [n2, n3]) await add(world, n1, joins);
+  await world.settled(n1.host.removeMember(1, 'n1'));
+  await world.until(() => [n2, n3].some((machine) => world.leader(1) === machine));
+  world.crash(n1);
+  n1.disk = new MemoryDisk();
+  await world.start(n1, { join: true, members });
+  await world.run(3000);
+  n1.syncMs = 20;
+  const added = world.leading(1).host.addMember(1, 'n1', 'n1:7000');
+  await world.until(() => votersOf(n1).length > 0);
+  expect(votersOf(n1)).toEqual(['n1']);
+  world.isolate(n1);
+  await world.run(2000);
+  expect(n1.statusOf(1)?.role).toBe('follower');
+  world.crash(n1);
+  n1.syncMs = 0;
+  await world.start(n1, { join: true, members });
+  await world.run(2000);
+  expect(n1.statusOf(1)?.role).toBe('follower');
+  world.network.heal();
+  await world.settled(added);
+  await world.until(() => n1.ledger().commands.length === 5);
+  // It is a member like any other, and leads when it is to.
+  await world.settled(world.leading(1).host.transferLeadership(1, 'n1'));
+  await world.until(() => world.leader(1) === n1);
+  await world.close();
+});
+
 test('a change that waits for a node that never comes is seen, and can be given up', async () => {
   const world = await HostWorld.elected({ hosts: 3 });
   const { host } = world.leading(1);
