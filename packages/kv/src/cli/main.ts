@@ -78,6 +78,17 @@ adminOptions(
 adminOptions(member.command('remove').description('remove a node from every shard').argument('<id>')).action(
   async (id: string, options: AdminOptions) => (await members()).runMemberOrder('remove', id, options),
 );
+adminOptions(
+  member
+    .command('move')
+    .description(
+      'tell every shard where a node is to be found: its process listens at another peer address, or soon will',
+    )
+    .argument('<id>')
+    .argument('<peer>', 'its new peer address, HOST:PORT'),
+).action(async (id: string, address: string, options: AdminOptions) =>
+  (await members()).runMemberOrder('move', id, { ...options, address }),
+);
 adminOptions(member.command('promote').description('give a learner a vote in every shard').argument('<id>')).action(
   async (id: string, options: AdminOptions) => (await members()).runMemberOrder('promote', id, options),
 );

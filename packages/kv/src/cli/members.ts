@@ -35,10 +35,11 @@ export async function runMemberList(options: AdminOptions): Promise<void> {
   const { ok, body } = await call(options, 'GET', '/v1/members');
   if (!ok) throw new Error(refusal(body as OrderAnswer, 'it was refused'));
   const { shards } = body as MembersAnswer;
-  const nodes = new Map<string, { address: string; roles: Map<string, number>; leads: number }>();
+  const nodes = new Map<string, { addresses: Set<string>; roles: Map<string, number>; leads: number }>();
   for (const { members, leader } of shards) {
     for (const { id, address, role } of members) {
-      const node = nodes.get(id) ?? { address, roles: new Map<string, number>(), leads: 0 };
+      const node = nodes.get(id) ?? { addresses: new Set(), roles: new Map<string, number>(), leads: 0 };
+      node.addresses.add(address);
       node.roles.set(role, (node.roles.get(role) ?? 0) + 1);
       if (leader === id) node.leads += 1;
       nodes.set(id, node);
@@ -47,9 +48,9 @@ export async function runMemberList(options: AdminOptions): Promise<void> {
   const count = (roles: Map<string, number>, role: string): string => String(roles.get(role) ?? 0);
   const rows = [...nodes]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([id, { address, roles, leads }]) => [
+    .map(([id, { addresses, roles, leads }]) => [
       id,
-      address,
+      [...addresses].join(' or '),
       ...['voter', 'learner', 'joining', 'leaving'].map((role) => count(roles, role)),
       String(leads),
     ]);
@@ -67,12 +68,13 @@ const alreadySo = {
   learn: 'nothing to do, it learns in all',
   promote: 'nothing to do, it has a vote in all',
   demote: 'nothing to do, it learns in all',
+  move: 'nothing to do, it is at that address in all',
   remove: 'nothing to do, it is in none of',
 } as const;
 
 /** Carries an order out in every shard, and says what became of it. The exit code is 1 when a shard did not get there. */
 export async function runMemberOrder(
-  action: 'add' | 'learn' | 'promote' | 'demote' | 'remove',
+  action: keyof typeof alreadySo,
   id: string,
   options: AdminOptions & { readonly address?: string },
 ): Promise<void> {

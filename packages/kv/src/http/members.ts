@@ -111,14 +111,15 @@ function orderOf(id: string, action: string, address: string): MemberOrder | str
   switch (action) {
     case 'add':
     case 'learn':
+    case 'move':
       return isPeerAddress(address)
         ? { action, id, address }
-        : `address must be HOST:PORT, the peer address of the new node, with a port from 1 to ${portMax}`;
+        : `address must be HOST:PORT, the peer address of the node, with a port from 1 to ${portMax}`;
     case 'remove':
     case 'promote':
     case 'demote':
       return { action, id };
     default:
-      return `no such order: ${action}; there are add, learn, promote, demote and remove`;
+      return `no such order: ${action}; there are add, learn, move, promote, demote and remove`;
   }
 }

@@ -28,12 +28,20 @@ test('a member at another address is not taken for the one that is to be added',
   const { host, map } = twoShards();
   const outcomes = await orderMember(host, map, { action: 'add', id: 'n1', address: '127.0.0.1:9' }, timeoutMs);
   expect(outcomes.map(({ error }) => [error?.code, error?.message])).toEqual(
-    [0, 1].map(() => [
-      'CONFIGURATION_INVALID',
-      'n1 is a member at 127.0.0.1:7201: remove it before it is added at another address',
-    ]),
+    [0, 1].map(() => ['CONFIGURATION_INVALID', 'n1 is a member at 127.0.0.1:7201 already']),
   );
   expect(host.changes).toEqual([]);
+});
+
+test('a member moves where it is not there yet', async () => {
+  const { host, map } = twoShards();
+  const there = { action: 'move', id: 'n1', address: '127.0.0.1:7201' } as const;
+  expect((await orderMember(host, map, there, timeoutMs)).map(({ changed }) => changed)).toEqual([false, false]);
+  await orderMember(host, map, { ...there, address: '127.0.0.1:9' }, timeoutMs);
+  expect(host.changes.map(({ change }) => change)).toEqual([
+    { move: { n1: '127.0.0.1:9' } },
+    { move: { n1: '127.0.0.1:9' } },
+  ]);
 });
 
 test('an order whose answer was lost is looked after, and given again where it is not carried out', async () => {

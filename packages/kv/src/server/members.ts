@@ -8,7 +8,7 @@ const shardsAtOnce = 4;
 
 /** What shall become of one node, in every shard. */
 export type MemberOrder =
-  | { readonly action: 'add' | 'learn'; readonly id: string; readonly address: string }
+  | { readonly action: 'add' | 'learn' | 'move'; readonly id: string; readonly address: string }
   | { readonly action: 'remove' | 'promote' | 'demote'; readonly id: string };
 
 export interface ShardOutcome {
@@ -50,8 +50,9 @@ async function orderInShard(
   const failed = (error: NoriError): Omit<ShardOutcome, 'shard'> => ({ changed: false, error });
   const elsewhere = addressElsewhere(host, group, order);
   if (elsewhere !== null) {
-    const message = `${order.id} is a member at ${elsewhere}: remove it before it is added at another address`;
-    return failed(new NoriError('CONFIGURATION_INVALID', { message }));
+    const message = `${order.id} is a member at ${elsewhere} already`;
+    const remedy = 'move it there if it is the same node with the same disk; if not, remove it first';
+    return failed(new NoriError('CONFIGURATION_INVALID', { message, remedy }));
   }
   let last: NoriError | null = null;
   while (!isDone(host, group, order)) {
@@ -79,14 +80,15 @@ async function orderInShard(
 function isDone(host: KvHost, group: number, order: MemberOrder): boolean {
   const { members, change } = host.groupStatus(group);
   if (change !== null) return false;
-  const role = members.find(({ id }) => id === order.id)?.role;
-  if (order.action === 'remove') return members.length > 0 && role === undefined;
-  return role === (order.action === 'learn' || order.action === 'demote' ? 'learner' : 'voter');
+  const member = members.find(({ id }) => id === order.id);
+  if (order.action === 'remove') return members.length > 0 && member === undefined;
+  if (order.action === 'move') return member?.address === order.address;
+  return member?.role === (order.action === 'learn' || order.action === 'demote' ? 'learner' : 'voter');
 }
 
 /** Where a node that is to be added is a member already, if that is not where it is to be added. */
 function addressElsewhere(host: KvHost, group: number, order: MemberOrder): string | null {
-  if (!('address' in order)) return null;
+  if (!('address' in order) || order.action === 'move') return null;
   const address = host.groupStatus(group).members.find(({ id }) => id === order.id)?.address;
   return address === undefined || address === order.address ? null : address;
 }
@@ -97,6 +99,8 @@ function changeOf(order: MemberOrder): MembersChange {
       return { add: { [order.id]: order.address } };
     case 'learn':
       return { addLearners: { [order.id]: order.address } };
+    case 'move':
+      return { move: { [order.id]: order.address } };
     case 'remove':
       return { remove: [order.id] };
     case 'promote':

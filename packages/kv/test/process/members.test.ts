@@ -74,6 +74,37 @@ test('nodes that joined find each other after a restart of all, though every nod
   expect(await cluster.ask('n3', 'SET', 'k', 'w')).toBe('OK');
 });
 
+test('every node comes back at another peer address, one after another, and then all of them at once', async () => {
+  const cluster = await TestCluster.start({ nodes: 6, founders: 3, shards: 2, flags: ['--log-level', 'warn'] });
+  onTestFinished(() => cluster.close());
+  // The ports of nodes that are never started.
+  const elsewhere = (id: string): string => `127.0.0.1:${cluster.peerPort(`n${Number(id.slice(1)) + 3}`)}`;
+  // Of two nodes the one with the smaller id dials, so n3 is the one that can only wait to be found.
+  for (const [id, through] of [
+    ['n3', 'n1'],
+    ['n2', 'n3'],
+    ['n1', 'n2'],
+  ] as const) {
+    cluster.process(id).signal('SIGTERM');
+    await cluster.process(id).exited;
+    cluster.startNode(id, ['--peer', elsewhere(id)]);
+    expect(await cluster.member(through, 'move', id, elsewhere(id))).toMatch(`${id}: move is done in 2 shards`);
+    await cluster.ready([id]);
+    expect(await cluster.ask(id, 'SET', `written through ${id}`, id)).toBe('OK');
+  }
+  expect(await cluster.member('n1', 'move', 'n1', elsewhere('n1'))).toMatch('nothing to do');
+  await cluster.killAll();
+  // Their flags name the addresses they were founded with, where nobody is.
+  for (const id of cluster.founders) cluster.startNode(id, ['--peer', elsewhere(id)]);
+  await cluster.ready(cluster.founders);
+  expect(await cluster.ask('n3', 'GET', 'written through n1')).toBe('n1');
+  const { nodes } = await cluster.view('n2');
+  expect(nodes.map(({ peer, alive }) => ({ peer, alive }))).toEqual(
+    cluster.founders.map((id) => ({ peer: elsewhere(id), alive: true })),
+  );
+  for (const { digests } of await cluster.digests(cluster.founders)) expect(new Set(digests).size).toBe(1);
+});
+
 test('leaders go to the node of the highest priority, and back to it after a crash', async () => {
   const cluster = await TestCluster.start({
     nodes: 3,

@@ -52,6 +52,29 @@ test('a member keeps the address it is known by, and may be given another', () =
   expect(moved.members.find((member) => member.id === d)?.address).toBe('d:9');
 });
 
+test('a member that moves stays what it is, and the voters stay as they are', () => {
+  const moved = applyConfigurationChange(withLearner, {
+    kind: 'change',
+    move: [
+      { id: a, address: 'elsewhere:1' },
+      { id: d, address: 'elsewhere:2' },
+    ],
+  });
+  expect({ ...moved, members: [] }).toEqual({ ...withLearner, members: [] });
+  expect(moved.members.map(({ address }) => address)).toEqual(['elsewhere:1', 'b:7201', 'c:7201', 'elsewhere:2']);
+});
+
+test('two members may change places', () => {
+  const moved = applyConfigurationChange(three, {
+    kind: 'change',
+    move: [
+      { id: a, address: 'b:7201' },
+      { id: b, address: 'a:7201' },
+    ],
+  });
+  expect(moved.members.map(({ address }) => address)).toEqual(['b:7201', 'a:7201', 'c:7201']);
+});
+
 test('a caller may leave out what it knows nothing of', () => {
   const bare = { incoming: [a], outgoing: [] } as unknown as Configuration;
   expect(applyConfigurationChange(bare, { kind: 'change', add: [b] })).toMatchObject({
@@ -77,6 +100,10 @@ const refused: readonly [string, Configuration, ConfigurationChange][] = [
   ['adding one node twice', three, { kind: 'change', add: [d, d] }],
   ['adding and removing one node', three, { kind: 'change', add: [d], remove: [d] }],
   ['promoting and removing one node', withLearner, { kind: 'change', promote: [d], remove: [d] }],
+  ['moving a stranger', three, { kind: 'change', move: members(e) }],
+  ['moving to where it is', three, { kind: 'change', move: members(a) }],
+  ['moving to no address', three, { kind: 'change', move: [{ id: a, address: '' }] }],
+  ['moving and removing one node', three, { kind: 'change', move: [{ id: a, address: 'x:1' }], remove: [a] }],
   ['demoting and removing one node', three, { kind: 'change', demote: [a], remove: [a] }],
   ['demoting and adding one node', three, { kind: 'change', add: [a], demote: [a] }],
   ['a change of no known kind', three, { kind: 'frobnicate' } as unknown as ConfigurationChange],

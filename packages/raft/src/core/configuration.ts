@@ -112,6 +112,12 @@ function enter(before: Configuration, change: MembershipChange): Configuration {
     nameOnce(id);
     if (!voters.delete(id) && !learners.delete(id)) throw invalid(`${id} is not a member`);
   }
+  for (const { id, address } of change.move ?? []) {
+    nameOnce(id);
+    if (!voters.has(id) && !learners.has(id)) throw invalid(`${id} is not a member`);
+    if (address === '' || members.get(id)?.address === address) throw invalid(`${id} is at that address already`);
+    members.set(id, { id, address });
+  }
   if (voters.size === 0) throw invalid('nobody would be left to vote');
   return settle(before, voters, learners, members);
 }

@@ -145,7 +145,10 @@ function firstStep(raft: RaftState, change: MembershipChange): Configuration | R
   if (isJoint(configuration) || (planned !== undefined && !givesUp(planned, change))) {
     return refusal('CHANGE_IN_PROGRESS', 'another change is under way: wait for it, or give it up');
   }
-  if (!isSettled(raft)) return refusal('CHANGE_IN_PROGRESS', 'the configuration in effect is not committed yet');
+  if (raft.configurationIndex > raft.log.commit) {
+    return refusal('CHANGE_IN_PROGRESS', 'the configuration in effect is not committed yet');
+  }
+  if (!isSettled(raft)) return refusal('CHANGE_IN_PROGRESS', 'this leader has committed nothing of its term yet');
   if (planned !== undefined) return givenUp(configuration, planned);
   const entered = applyConfigurationChange(configuration, { kind: 'change', ...change });
   const target = isJoint(entered) ? applyConfigurationChange(entered, { kind: 'leaveJoint' }) : entered;
@@ -167,8 +170,8 @@ function plan(before: Configuration, entered: Configuration, target: Configurati
 
 /** Removing those who came with the plan is another word for giving it up. */
 function givesUp(planned: Plan, change: MembershipChange): boolean {
-  const { remove = [], add = [], addLearners = [], promote = [], demote = [] } = change;
-  const nothingElse = [add, addLearners, promote, demote].every((named) => named.length === 0);
+  const { remove = [], add = [], addLearners = [], promote = [], demote = [], move = [] } = change;
+  const nothingElse = [add, addLearners, promote, demote, move].every((named) => named.length === 0);
   return nothingElse && remove.length > 0 && remove.every((id) => planned.joined.includes(id));
 }
 

@@ -102,6 +102,8 @@ export interface MembershipChange {
   readonly promote?: readonly NodeId[];
   /** Voters that become learners. */
   readonly demote?: readonly NodeId[];
+  /** Members that are to be found at another address, and stay what they are. */
+  readonly move?: readonly Member[];
 }
 
 /** The last entry that was compacted away, or the empty beginning. */

@@ -83,6 +83,8 @@ export interface MembersChange {
   readonly promote?: readonly string[];
   /** Voters that shall only learn. */
   readonly demote?: readonly string[];
+  /** Members that shall be found at another peer address, by node id. They stay what they are. */
+  readonly move?: Readonly<Record<string, string>>;
 }
 
 export interface MemberStatus {

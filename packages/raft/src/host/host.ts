@@ -229,7 +229,7 @@ export class Host {
 
   protected async start(): Promise<void> {
     try {
-      for (const { id, address } of this.options.members) if (id !== this.id) this.transport.setPeer(id, address);
+      for (const { id, address } of this.options.members) if (id !== this.id) this.transport.setPeer(id, [address]);
       // Who joins a cluster has no part in founding it, and asks nobody for a vote before the log says it has one.
       if (this.options.join && !this.directory.founded) await this.directory.markFounded();
       this.turn.held = !this.directory.founded;
@@ -376,6 +376,14 @@ export class Host {
   /** Removes a member, be it the leader, who then hands over. Throws what `changeMembers` throws. */
   removeMember(group: GroupId, id: string, options?: CallOptions): Promise<Index> {
     return this.changeMembers(group, { remove: [id] }, options);
+  }
+
+  /**
+   * Says where a member is to be found from now on: its process listens at another peer address, or will after its next
+   * start. It keeps its disk, its log and its vote; whoever is connected to it stays so. Throws what `changeMembers` throws.
+   */
+  moveMember(group: GroupId, id: string, address: string, options?: CallOptions): Promise<Index> {
+    return this.changeMembers(group, { move: { [id]: address } }, options);
   }
 
   /**

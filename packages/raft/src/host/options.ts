@@ -291,8 +291,8 @@ export function membersOf(record: Readonly<Record<string, string>>, field = 'mem
 
 /** @throws NoriError CONFIG_INVALID. Whether the group allows it is for the leader to say. */
 export function checkedChange(change: MembersChange): MembershipChange {
-  assertKnownFields(change, { add: true, addLearners: true, remove: true, promote: true, demote: true });
-  const added = (field: 'add' | 'addLearners'): Member[] => {
+  assertKnownFields(change, { add: true, addLearners: true, remove: true, promote: true, demote: true, move: true });
+  const placed = (field: 'add' | 'addLearners' | 'move'): Member[] => {
     const record = change[field] ?? {};
     return typeof record === 'object' && Object.keys(record).length === 0 ? [] : membersOf(record, field);
   };
@@ -305,11 +305,12 @@ export function checkedChange(change: MembersChange): MembershipChange {
     });
   };
   return {
-    add: added('add'),
-    addLearners: added('addLearners'),
+    add: placed('add'),
+    addLearners: placed('addLearners'),
     remove: named('remove'),
     promote: named('promote'),
     demote: named('demote'),
+    move: placed('move'),
   };
 }
 

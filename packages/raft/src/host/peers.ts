@@ -35,8 +35,8 @@ export interface PeerParts {
 export class Peers {
   private readonly parts: PeerParts;
   private readonly admission: Admission;
-  /** Everybody who may be a peer, with the newest address known. */
-  private members = new Map<NodeId, string>();
+  /** Everybody who may be a peer, and where: at one address, or, while it moves, at one of several. */
+  private members = new Map<NodeId, readonly string[]>();
   /** Whom the groups of this host name. */
   private named: ReadonlySet<NodeId> = new Set();
   /** Whom they named once and do not any more. */
@@ -47,8 +47,8 @@ export class Peers {
   private readonly lookedAt = new WeakMap<RaftState, Index>();
   /** Met in an earlier life of this node. */
   private readonly metBefore: ReadonlySet<NodeId>;
-  /** With the newest address, for when this host is in doubt. */
-  private readonly everKnown = new Map<NodeId, string>();
+  /** With the newest addresses, for when this host is in doubt. */
+  private readonly everKnown = new Map<NodeId, readonly string[]>();
   /** While the cluster is not founded: who has let this node in, in this life of it. */
   private readonly letUsIn = new Set<NodeId>();
   /** Members no more, and heard until then: a leader that was removed has its office to hand over. */
@@ -63,8 +63,8 @@ export class Peers {
     this.parts = parts;
     this.metBefore = new Set(parts.directory.peers.keys());
     for (const { id, address } of parts.options.members) {
-      this.members.set(id, address);
-      this.everKnown.set(id, address);
+      this.members.set(id, [address]);
+      this.everKnown.set(id, [address]);
     }
     this.admission = new Admission(parts.directory, parts.options.id, {
       isMember: (peer) => this.members.has(peer),
@@ -79,12 +79,7 @@ export class Peers {
    */
   followMembers(): void {
     const { options, groups, transport, directory } = this.parts;
-    const named = new Map<NodeId, string>();
-    for (const { raft } of groups.values()) {
-      for (const { members } of [raft.committedConfiguration, raft.configuration]) {
-        for (const { id, address } of members) named.set(id, address === '' ? (named.get(id) ?? '') : address);
-      }
-    }
+    const named = addressesIn(groups.values());
     for (const id of this.named) {
       if (named.has(id)) continue;
       this.departed.add(id);
@@ -97,17 +92,19 @@ export class Peers {
     }
     this.forgetReturned(named);
     this.named = new Set(named.keys());
-    const members = new Map<NodeId, string>();
-    if (named.size === 0 || !directory.founded) for (const { id, address } of options.members) members.set(id, address);
-    if (this.inDoubt) for (const [id, address] of this.everKnown) members.set(id, address);
-    for (const id of this.lingering.keys()) members.set(id, this.everKnown.get(id) ?? '');
-    for (const [id, address] of named) {
-      if (address !== '' || !this.everKnown.has(id)) this.everKnown.set(id, address);
-      members.set(id, this.everKnown.get(id) ?? address);
+    const members = new Map<NodeId, readonly string[]>();
+    if (named.size === 0 || !directory.founded) {
+      for (const { id, address } of options.members) members.set(id, [address]);
+    }
+    if (this.inDoubt) for (const [id, addresses] of this.everKnown) members.set(id, addresses);
+    for (const id of this.lingering.keys()) members.set(id, this.everKnown.get(id) ?? ['']);
+    for (const [id, addresses] of named) {
+      if (addresses.length > 0) this.everKnown.set(id, addresses);
+      members.set(id, this.everKnown.get(id) ?? ['']);
     }
     const before = this.members;
     this.members = members;
-    for (const [id, address] of members) if (id !== options.id) transport.setPeer(id, address);
+    for (const [id, addresses] of members) if (id !== options.id) transport.setPeer(id, addresses);
     for (const id of before.keys()) if (id !== options.id && !members.has(id)) this.part(id);
   }
 
@@ -116,7 +113,7 @@ export class Peers {
    * group that names it, what it was before is forgotten. So is one that had left already when this node started. A
    * snapshot does not tell of this.
    */
-  private forgetReturned(named: ReadonlyMap<NodeId, string>): void {
+  private forgetReturned(named: ReadonlyMap<NodeId, readonly string[]>): void {
     const { groups } = this.parts;
     this.noteNewlyNamed(named);
     for (const [group, { raft }] of groups) this.noteLeavers(group, raft);
@@ -146,7 +143,7 @@ export class Peers {
   }
 
   /** Named only now, and met in an earlier life: that it left went by while this node was down, or was not written down. */
-  private noteNewlyNamed(named: ReadonlyMap<NodeId, string>): void {
+  private noteNewlyNamed(named: ReadonlyMap<NodeId, readonly string[]>): void {
     for (const id of named.keys()) {
       if (this.named.has(id) || !this.metBefore.has(id)) continue;
       for (const [group, { raft }] of this.parts.groups) {
@@ -322,6 +319,24 @@ export class Peers {
       };
     });
   }
+}
+
+/**
+ * Whom the groups name, committed or not, and where. A node that moves does so in one group after another, so until the
+ * last one they disagree.
+ */
+function addressesIn(groups: Iterable<Group>): Map<NodeId, string[]> {
+  const named = new Map<NodeId, string[]>();
+  for (const { raft } of groups) {
+    for (const { members } of [raft.configuration, raft.committedConfiguration]) {
+      for (const { id, address } of members) {
+        const addresses = named.get(id) ?? [];
+        if (address !== '' && !addresses.includes(address)) addresses.push(address);
+        named.set(id, addresses);
+      }
+    }
+  }
+  return named;
 }
 
 /** What this node knows of who is in the group is out of date, or may be. A learner never asks who leads: it waits. */

@@ -105,7 +105,7 @@ describe('whatever speaks to the peer port, it is cut off, counted, and harms no
   test.each(garbage)('%s', async (_what, bytes, code, told) => {
     const [right, address] = await start('n2');
     const [left] = await start('n1');
-    right.transport.setPeer(n1, '127.0.0.1:1');
+    right.transport.setPeer(n1, ['127.0.0.1:1']);
     const { socket, received, closed } = stranger(address);
     socket.write(bytes());
     await closed;
@@ -114,7 +114,7 @@ describe('whatever speaks to the peer port, it is cut off, counted, and harms no
     expect(right.received).toEqual([]);
     expect(refusalIn(received)).toBe(told === 'told why' ? code : 'none');
 
-    left.transport.setPeer(n2, address);
+    left.transport.setPeer(n2, [address]);
     await until(() => left.transport.connected(n2));
   });
 
@@ -142,10 +142,10 @@ describe('whatever speaks to the peer port, it is cut off, counted, and harms no
   test('200 half-open connections do not keep an honest peer out', async () => {
     const [right, address] = await start('n2');
     const [left] = await start('n1');
-    right.transport.setPeer(n1, '127.0.0.1:1');
+    right.transport.setPeer(n1, ['127.0.0.1:1']);
     const strangers = Array.from({ length: 200 }, () => stranger(address));
     await until(() => (right.transport.counters.rejected.OVERLOADED ?? 0) >= 136);
-    left.transport.setPeer(n2, address);
+    left.transport.setPeer(n2, [address]);
     await until(() => left.transport.connected(n2));
     expect(right.log.filter((line) => line.startsWith('rejected')).length).toBeLessThanOrEqual(20);
     expect(strangers).toHaveLength(200);
@@ -153,7 +153,7 @@ describe('whatever speaks to the peer port, it is cut off, counted, and harms no
 
   test('a peer that turns to garbage after the handshake is cut off and met again', async () => {
     const [right, address] = await start('n2');
-    right.transport.setPeer(n1, '127.0.0.1:1');
+    right.transport.setPeer(n1, ['127.0.0.1:1']);
     const { socket, received, closed } = stranger(address);
     const welcome = new ByteWriter();
     endFrame(welcome, beginFrame(welcome, FrameType.welcome));
@@ -166,7 +166,7 @@ describe('whatever speaks to the peer port, it is cut off, counted, and harms no
     expect(refusalIn(received)).toBe('WIRE_VERSION');
     expect(right.log.slice(0, 3)).toEqual(['up n1', 'rejected WIRE_VERSION', 'down n1 WIRE_VERSION']);
     const [left] = await start('n1', { identity: identity(1) });
-    left.transport.setPeer(n2, address);
+    left.transport.setPeer(n2, [address]);
     await until(() => left.transport.connected(n2));
   });
 });
@@ -175,8 +175,8 @@ describe('between real sockets', () => {
   const pair = async (options: Partial<NodeOptions> = {}): Promise<[TransportNode, TransportNode, string, string]> => {
     const [left, leftAddress] = await start('n1', options);
     const [right, rightAddress] = await start('n2', options);
-    left.transport.setPeer(n2, rightAddress);
-    right.transport.setPeer(n1, leftAddress);
+    left.transport.setPeer(n2, [rightAddress]);
+    right.transport.setPeer(n1, [leftAddress]);
     await until(() => left.transport.connected(n2) && right.transport.connected(n1));
     return [left, right, leftAddress, rightAddress];
   };
@@ -199,7 +199,7 @@ describe('between real sockets', () => {
     await right.transport.close();
     await until(() => left.log.includes('down n2 REFUSED'));
     const [again] = await start('n2', { listenAddress: address, identity: identity(50, 2) });
-    again.transport.setPeer(n1, '127.0.0.1:1');
+    again.transport.setPeer(n1, ['127.0.0.1:1']);
     const startMs = performance.now();
     await until(() => left.transport.connected(n2) && again.transport.connected(n1));
     expect(performance.now() - startMs).toBeLessThan(1000);
@@ -216,7 +216,7 @@ describe('between real sockets', () => {
     const [left, right, , address] = await pair({ limits: { livedMs: 1 } });
     await right.transport.close();
     const [wiped] = await start('n2', { listenAddress: address, identity: identity(99, 9) });
-    wiped.transport.setPeer(n1, '127.0.0.1:1');
+    wiped.transport.setPeer(n1, ['127.0.0.1:1']);
     await until(() => wiped.log.includes('refused by n1 DISK_REPLACED'));
     expect(left.transport.connected(n2)).toBe(false);
   });
@@ -238,7 +238,7 @@ describe('between real sockets', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     const { port } = server.address() as { port: number };
-    left.transport.setPeer(n2, `127.0.0.1:${port}`);
+    left.transport.setPeer(n2, [`127.0.0.1:${port}`]);
     await until(() => left.transport.connected(n2));
     const payload = new Uint8Array(64 * 1024);
     let refused = 0;
@@ -282,7 +282,7 @@ describe('addresses', () => {
 
   test('dialing one that is none ends without an exception', async () => {
     const [node] = await start('n1');
-    node.transport.setPeer(n2, 'nonsense');
+    node.transport.setPeer(n2, ['nonsense']);
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(node.transport.connected(n2)).toBe(false);
   });

@@ -122,6 +122,11 @@ export class RaftNode implements ReplicatedLog {
     return this.host.removeMember(onlyGroup, id, options);
   }
 
+  /** Says where a member is to be found from now on. Throws what RaftHost.changeMembers throws. */
+  moveMember(id: string, address: string, options?: CallOptions): Promise<number> {
+    return this.host.moveMember(onlyGroup, id, address, options);
+  }
+
   /** Any change of members in one step. Throws what RaftHost.changeMembers throws. */
   changeMembers(change: MembersChange, options?: CallOptions): Promise<number> {
     return this.host.changeMembers(onlyGroup, change, options);

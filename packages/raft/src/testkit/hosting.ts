@@ -3,6 +3,7 @@ import type { GroupId } from '../core/types.ts';
 import type { MembersChange } from '../host/api.ts';
 import { Host } from '../host/host.ts';
 import type { HostConfig, Ports } from '../host/options.ts';
+import type { Network } from '../ports/network.ts';
 import type { StorageEvent, VizEvent } from '../ports/meter.ts';
 import type { WorldParts } from './checker.ts';
 import { type Machine, Process } from './machine.ts';
@@ -158,7 +159,8 @@ export class Hosting {
         )
         .then((outcome) => {
           process.transfers -= 1;
-          world.saw(`${change === null ? 'change given up' : 'change of members'} ${outcome}`);
+          const what = change === null ? 'change given up' : change.move === undefined ? 'change of members' : 'move';
+          world.saw(`${what} ${outcome}`);
         });
     });
   }
@@ -191,7 +193,7 @@ export class Hosting {
       disk: machine.disk.boot(process),
       // The kernel lets go of a lock with its process, and a machine runs one at a time.
       lock: { acquire: () => Promise.resolve({ bootId: machine.id, release: () => Promise.resolve() }) },
-      network: this.parts.network.boot(process),
+      network: atAnyPort(this.parts.network.boot(process)),
     };
   }
 
@@ -299,6 +301,14 @@ export class Hosting {
       });
     } else world.saw('start failed for the disk');
   }
+}
+
+/** Machines are reached at every port of theirs, so that one may be said to be at another at any time. */
+function atAnyPort(network: Network): Network {
+  return {
+    listen: (address, accept) => network.listen(address, accept),
+    connect: (address, events) => network.connect(address.replace(/:\d+$/, `:${port}`), events),
+  };
 }
 
 function sightOf({ event }: VizEvent): string {

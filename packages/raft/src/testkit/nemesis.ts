@@ -194,6 +194,13 @@ const acts: Record<FaultKind, Act> = {
       const asked = chance(prng, 0.8) ? (world.leader(group) ?? victim(world, prng)) : victim(world, prng);
       world.changeMembers(asked, group, prng);
     }),
+  moveMember: (world, prng) =>
+    once(() => {
+      const group = pick(prng, world.groups);
+      const { id } = pick(prng, world.machines);
+      const change = { move: { [id]: `${id}:${prng.between(7000, 7002)}` } };
+      world.moveMember(world.leader(group) ?? victim(world, prng), group, change);
+    }),
 };
 
 function standStill(world: World, machines: readonly Machine[], suspended: boolean): Undo {

@@ -43,7 +43,17 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     options: churn,
     sights: churnSights,
   },
+  moves: {
+    about: 'members are said to be at another address while groups change as in churn: who they are stays the same',
+    options: moves,
+    sights: ['fault moveMember', 'move OK', 'change of members OK', 'log replaced by a snapshot'],
+  },
 };
+
+function moves(seed: number): SimulationOptions {
+  const options = churn(seed);
+  return { ...options, faults: { ...options.faults, changeMembers: 10, moveMember: 40 } };
+}
 
 /** One disk at a time rots, again and again, while nodes come and go and logs are short. */
 function rot(seed: number): SimulationOptions {

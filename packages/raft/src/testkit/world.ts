@@ -1,5 +1,6 @@
 import { Prng } from '../base/prng.ts';
 import type { GroupId } from '../core/types.ts';
+import type { MembersChange } from '../host/api.ts';
 import type { HostConfig } from '../host/options.ts';
 import type { Checker, WorldParts } from './checker.ts';
 import { drawChange } from './churn.ts';
@@ -200,6 +201,11 @@ export class World implements WorldParts {
   /** Asks a machine for any voters and learners out of all machines, whatever the group is now. */
   changeMembers(machine: Machine, group: GroupId, prng: Prng): void {
     this.hosting.changeMembers(machine, group, drawChange(this.machines, machine.raft(group), prng));
+  }
+
+  /** Asks a machine to tell the group where another is. It can be reached at every port, so nobody is lost. */
+  moveMember(machine: Machine, group: GroupId, change: Required<Pick<MembersChange, 'move'>>): void {
+    this.hosting.changeMembers(machine, group, change);
   }
 
   giveUpChange(machine: Machine, group: GroupId): void {

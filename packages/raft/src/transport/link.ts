@@ -49,6 +49,7 @@ export class Link implements ConnectionEvents, BatchSink {
   channel: Channel;
   hello: Hello | null = null;
   up = false;
+  wasUp = false;
   closed = false;
   lastHeardMs: number;
   private readonly owner: LinkOwner;
@@ -276,6 +277,7 @@ export class Link implements ConnectionEvents, BatchSink {
     if (this.closed || this.up || !this.admitted || !this.welcomed) return;
     this.timer.cancel();
     this.up = this.owner.onWelcomed(this);
+    this.wasUp ||= this.up;
     if (this.up) this.reader.allowBatches(this.owner.limits.frameBytesMax);
   }
 

@@ -9,6 +9,7 @@ import { Backoff } from './backoff.ts';
 import { trafficCounters } from './counters.ts';
 import { sameIncarnation } from './identity.ts';
 import type { Link, LinkOwner } from './link.ts';
+import { Places } from './places.ts';
 
 /** How often a listener knocks at a peer it lost: at once, and when a process that died has surely gone. */
 const knocksMax = 2;
@@ -34,7 +35,7 @@ export class Peer {
   link: Link | null = null;
   /** The reason it refused us with, when that was already told. */
   refusalTold: ErrorCode | null = null;
-  private address: string;
+  private readonly places: Places;
   private readonly owner: PeerOwner;
   private readonly backoff: Backoff;
   private attempt: Link | null = null;
@@ -49,23 +50,23 @@ export class Peer {
   /** Whether the host knows that nobody listens there; only of a peer that was up is it told. */
   private absenceTold = true;
 
-  constructor(owner: PeerOwner, id: NodeId, address: string) {
+  constructor(owner: PeerOwner, id: NodeId, addresses: readonly string[]) {
     this.owner = owner;
     this.id = id;
-    this.address = address;
+    this.places = new Places(addresses);
     this.dials = owner.selfId < id;
     this.backoff = new Backoff(owner.limits.backoffMsMin, owner.limits.backoffMsMax, owner.random);
   }
 
   /** Where to dial. A network that finds nodes by id needs no address. */
   get dialAddress(): string {
-    return this.address === '' ? this.id : this.address;
+    return this.places.next === '' ? this.id : this.places.next;
   }
 
   get status(): PeerStatus {
     return {
       id: this.id,
-      address: this.address,
+      address: this.places.next,
       connected: this.link !== null,
       identity: this.identity,
       queuedBytes: this.link === null ? 0 : this.link.queuedBytes,
@@ -81,10 +82,8 @@ export class Peer {
   }
 
   /** A link that is up stays: whoever is at its other end proved to be the peer. */
-  setAddress(address: string): void {
-    if (address === this.address) return;
-    this.address = address;
-    if (!this.started || !this.dials || this.link !== null) return;
+  setAddresses(addresses: readonly string[]): void {
+    if (!this.places.rename(addresses) || !this.started || !this.dials || this.link !== null) return;
     this.backoff.reset();
     const attempt = this.attempt;
     this.attempt = null;
@@ -96,6 +95,7 @@ export class Peer {
   linkUp(link: Link): boolean {
     const before = this.upIdentity;
     this.upIdentity = this.identity;
+    this.places.met(this.attempt === link);
     if (this.attempt === link) this.attempt = null;
     this.cancelTimer();
     this.link = link;
@@ -109,11 +109,12 @@ export class Peer {
   linkEnded(link: Link, loss: PeerLoss): void {
     if (this.attempt === link) {
       this.attempt = null;
-      if (loss.refused) this.tellAbsence();
+      if (this.places.missed(loss.refused)) this.tellAbsence();
       this.dialIn(this.backoff.nextMs());
     } else if (this.knocking === link) {
       this.knocking = null;
-      if (loss.refused) this.tellAbsence();
+      if (this.places.missed(loss.refused)) this.tellAbsence();
+      else if (loss.refused) this.knock(this.knocksLeft + 1);
       else this.wakeIn(knockDelayMs, () => this.knock(this.knocksLeft));
     } else if (this.link === link) {
       this.link = null;
@@ -141,6 +142,11 @@ export class Peer {
   /** It refused us; until something changes there, asking often is no use. */
   refusedUs(): void {
     this.backoff.slowDown();
+  }
+
+  /** A connection for snapshots could not be made. */
+  missed(): void {
+    this.places.missed(false);
   }
 
   stop(): void {

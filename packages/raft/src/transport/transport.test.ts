@@ -21,7 +21,7 @@ class World {
 
   async node(name: string, peers: readonly string[], options: Partial<NodeOptions> = {}): Promise<TransportNode> {
     const node = new TransportNode(name, { clock: this.clock, network: this.network.at(name), ...options });
-    for (const peer of peers) node.transport.setPeer(nodeId(peer), peer);
+    for (const peer of peers) node.transport.setPeer(nodeId(peer), [peer]);
     await node.transport.start();
     return node;
   }
@@ -145,7 +145,7 @@ describe('delivery', () => {
     const world = new World();
     const [left, right] = await world.pair({ limits: { queueBytesMax: 10_000 } });
     const other = await world.node('n3', ['n1']);
-    left.transport.setPeer(n3, 'n3');
+    left.transport.setPeer(n3, ['n3']);
     await world.pass(100);
     world.network.stall('n2', true);
     for (let at = 0; at < 2000; at += 1) {
@@ -238,6 +238,42 @@ describe('connections', () => {
     }
   });
 
+  test('a peer that comes back at another address is met there, whoever of the two dials', async () => {
+    for (const name of ['n1', 'n2']) {
+      const world = new World();
+      const pair = await world.pair();
+      const [gone, other] = name === 'n1' ? pair : pair.toReversed();
+      world.network.kill(name);
+      await gone?.transport.close();
+      await world.pass(5_000);
+      await world.node(name, [other?.id as string], {
+        identity: identity(name.charCodeAt(1), 2),
+        listenAddress: 'elsewhere',
+      });
+      await world.pass(5_000);
+      // The smaller id dials: it needs nobody to know where it is.
+      expect(other?.transport.connected(nodeId(name))).toBe(name === 'n1');
+      other?.transport.setPeer(nodeId(name), [name, 'elsewhere']);
+      await world.pass(20);
+      expect(other?.transport.connected(nodeId(name))).toBe(true);
+      expect(world.network.openConnections).toBe(1);
+    }
+  });
+
+  test('a peer that is said to be elsewhere before it went there stays connected, and is found where it was', async () => {
+    const world = new World();
+    const [left, right] = await world.pair();
+    left.transport.setPeer(n2, ['elsewhere']);
+    await world.pass(100);
+    expect(left.log).toEqual([]);
+    world.network.refuse('n1', 'n2');
+    world.network.heal();
+    await world.pass(500);
+    expect(left.transport.connected(n2)).toBe(true);
+    expect(left.losses.map(({ refused }) => refused)).toEqual([false]);
+    expect(right.transport.connected(n1)).toBe(true);
+  });
+
   test('a machine that booted anew is met at once, although its old connection never ended', async () => {
     const world = new World();
     const [left, right] = await world.pair();
@@ -247,7 +283,7 @@ describe('connections', () => {
     await world.pass(100);
     expect(left.transport.connected(n2)).toBe(true);
     world.network.heal();
-    again.transport.setPeer(n1, 'n1');
+    again.transport.setPeer(n1, ['n1']);
     await world.pass(20);
     expect(again.transport.connected(n1)).toBe(true);
     expect(left.log).toEqual(['down n2 LOST', 'up again n2']);

@@ -98,16 +98,19 @@ export class Transport implements PeerOwner {
     return listener.address;
   }
 
-  /** Adds a peer, or tells where it is now. The node's own id is ignored. */
-  setPeer(id: NodeId, address: string): void {
+  /**
+   * Adds a peer, or tells where it is now: at one of these addresses, which are tried in turn. The node's own id is
+   * ignored. A connection that is up stays: whoever is at its other end proved to be the peer.
+   */
+  setPeer(id: NodeId, addresses: readonly string[]): void {
     if (id === this.selfId || this.closed) return;
     let peer = this.byId.get(id);
     if (peer === undefined) {
-      peer = new Peer(this, id, address);
+      peer = new Peer(this, id, addresses);
       this.byId.set(id, peer);
       if (this.running) peer.start();
     } else {
-      peer.setAddress(address);
+      peer.setAddresses(addresses);
     }
   }
 
@@ -282,7 +285,9 @@ export class Transport implements PeerOwner {
     this.halfOpen.delete(link);
     if (link.channel === Channel.bulk && link.peer !== null) {
       this.bulk.ended(link, link.peer);
-      if (!this.closed && !link.inbound) this.events.onBulkDown(link.peer);
+      if (this.closed || link.inbound) return;
+      if (!link.wasUp) this.byId.get(link.peer)?.missed();
+      this.events.onBulkDown(link.peer);
       return;
     }
     const peer = link.peer === null ? undefined : this.byId.get(link.peer);

@@ -102,6 +102,46 @@ test('who founded a group alone, was wiped and joins it again elects itself by n
   await world.close();
 });
 
+test.each(['n1', 'n2', 'n3'])(
+  '%s comes back at another address: the others find it there, with its disk and its vote',
+  async (id) => {
+    const world = await HostWorld.elected({ hosts: 3, groups: [1, 2] });
+    const moving = world.machines.find((machine) => machine.id === id) as Machine;
+    world.crash(moving);
+    await world.start(moving, { listen: `${id}:9000` });
+    await world.until(() => world.leader(1) !== null && world.leader(2) !== null);
+    const other = world.machines.find((machine) => machine !== moving) as Machine;
+    for (const group of [1, 2]) await world.settled(other.host.execute(group, bytes('x')));
+    // One group after another: meanwhile the groups do not agree where it is.
+    await world.settled(other.host.moveMember(1, id, `${id}:9000`));
+    await world.until(() => moving.host.peers().every(({ connected }) => connected));
+    await world.settled(moving.host.moveMember(2, id, `${id}:9000`));
+    await world.settled(moving.host.execute(1, bytes('x')));
+    await world.until(() => world.machines.every((machine) => machine.ledger().commands.length === 2));
+    expect(other.host.members(2).find((member) => member.id === id)).toMatchObject({
+      address: `${id}:9000`,
+      role: 'voter',
+    });
+    // Whoever starts anew knows it from the log alone; what it was founded with is out of date.
+    world.crash(other);
+    await world.start(other);
+    await world.until(() => other.host.peers().every(({ connected }) => connected));
+    expect(other.host.peers().find((peer) => peer.id === id)?.address).toBe(`${id}:9000`);
+    await world.close();
+  },
+);
+
+test('of two nodes one moves when the group was told of it first', async () => {
+  const world = await HostWorld.elected({ hosts: 2 });
+  const [n1, n2] = [at(world, 0), at(world, 1)];
+  await world.settled(n1.host.moveMember(1, 'n2', 'n2:9000'));
+  expect(n2.host.status().peers).toMatchObject([{ id: 'n1', connected: true }]);
+  world.crash(n2);
+  await world.start(n2, { listen: 'n2:9000' });
+  await world.settled(n2.host.execute(1, bytes('x')));
+  await world.close();
+});
+
 test('a change that waits for a node that never comes is seen, and can be given up', async () => {
   const world = await HostWorld.elected({ hosts: 3 });
   const { host } = world.leading(1);
@@ -141,6 +181,8 @@ const misfits: readonly (readonly [string, object, string])[] = [
   ['a node that votes already', { add: { n1: 'n1:7000' } }, 'CONFIGURATION_INVALID'],
   ['a stranger to remove', { remove: ['n8'] }, 'CONFIGURATION_INVALID'],
   ['nobody left to vote', { remove: ['n1', 'n2', 'n3'] }, 'CONFIGURATION_INVALID'],
+  ['a stranger that moves', { move: { n8: 'n8:7000' } }, 'CONFIGURATION_INVALID'],
+  ['a move to where it is', { move: { n1: 'n1:7000' } }, 'CONFIGURATION_INVALID'],
   ['a name that is none', { add: { 'n 4': 'n4:7000' } }, 'CONFIG_INVALID'],
   ['a list that is none', { remove: 'n1' }, 'CONFIG_INVALID'],
   ['a field that is none', { evict: ['n1'] }, 'CONFIG_INVALID'],

@@ -64,6 +64,22 @@ test('a leader changes nothing before an entry of its term is committed', () => 
   expect(node.raft.configurationIndex).toBe(0);
 });
 
+test('a move is one entry, in effect when it is appended, and nothing else changes before it is committed', () => {
+  const node = leading();
+  commit(node);
+  change(node, { move: [{ id: nodeId('n3'), address: 'elsewhere:1' }] });
+  const before = node.raft.committedConfiguration;
+  expect(node.raft.configuration).toMatchObject({ incoming: ['n1', 'n2', 'n3'], outgoing: [], learners: [] });
+  expect(node.raft.configuration.members.at(-1)).toEqual({ id: 'n3', address: 'elsewhere:1' });
+  expect(before.members.at(-1)?.address).not.toBe('elsewhere:1');
+  change(node, { move: [{ id: nodeId('n2'), address: 'elsewhere:2' }] });
+  expect(node.output.changesRefused).toMatchObject([{ code: 'CHANGE_IN_PROGRESS' }]);
+  node.persist();
+  node.ack('n2');
+  expect(node.raft.committedConfiguration).toBe(node.raft.configuration);
+  expect(node.raft.log.lastIndex).toBe(2);
+});
+
 test('only a leader changes the configuration, and a leader that hands over does not', () => {
   const follower = new Single({ voters: ['n1', 'n2', 'n3'] });
   change(follower, { add: [n4] });
