@@ -62,7 +62,7 @@ export type Note =
   /** This node heard that it is a member no more. */
   | { readonly kind: 'removed'; readonly configurationIndex: Index }
   | { readonly kind: 'leaseLost'; readonly term: Term; readonly cause: LeaseLoss }
-  /** A leader begins: so long it commits nothing, and so many commands may or may not have been committed before it. */
+  /** Told at each election of this node: so long it commits nothing, and so many commands may or may not have been committed before it. */
   | { readonly kind: 'barrier'; readonly term: Term; readonly waitMs: number; readonly limboEntries: number };
 
 /**

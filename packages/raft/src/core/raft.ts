@@ -308,6 +308,7 @@ function keepsOffice(raft: RaftState, nowMs: number, output: Output): boolean {
     return true;
   }
   if (nowMs >= leaseUntilMs(raft)) {
+    watchLease(raft, nowMs, output); // it ran out before the office ends, and not because of that
     stepDownWithoutQuorum(raft, nowMs, output);
     return false;
   }

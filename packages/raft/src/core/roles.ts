@@ -96,10 +96,8 @@ export function becomeLeader(raft: RaftState, nowMs: number, output: Output): vo
   leader.limboEnd = limboEndOf(raft);
   setRole(raft, Role.leader, output);
   setLeader(raft, raft.id, output);
-  if (leader.barriers.length > 0 || leader.limboEnd > 0) {
-    const waitMs = Math.max(0, leader.barrierUntilMs - nowMs);
-    output.notes.push({ kind: 'barrier', term: raft.term, waitMs, limboEntries: limboEntries(raft).length });
-  }
+  const waitMs = Math.max(0, leader.barrierUntilMs - nowMs);
+  output.notes.push({ kind: 'barrier', term: raft.term, waitMs, limboEntries: limboEntries(raft).length });
   // Thesis 3.6.2: entries of earlier terms are committed only through one of this term, so there is one at once.
   appendAsLeader(raft, { kind: EntryKind.noop, timeMs: 0 }, output);
   replicate(raft, nowMs, output);

@@ -61,7 +61,8 @@ export class Narrator {
       this.meter?.observe(Metric.barrierMs, group, note.waitMs);
       this.meter?.observe(Metric.limboEntries, group, note.limboEntries);
       const { term, waitMs, limboEntries } = note;
-      this.logger?.info({ group, term, waitMs, limboEntries }, 'waits for the lease of an earlier leader');
+      if (waitMs > 0)
+        this.logger?.info({ group, term, waitMs, limboEntries }, 'waits for the lease of an earlier leader');
     }
     if (note.kind === 'steppedDown') this.logger?.warn({ group, term: note.term, reason: note.reason }, 'stepped down');
   }

@@ -8,7 +8,10 @@ import { priorityOf } from './priority.ts';
 import type { Turn } from './turn.ts';
 
 const roundMs = 1000;
-/** Rounds a peer must have been connected, so that one that comes and goes is not trusted with anything. */
+/**
+ * Rounds a peer must have been connected, so that one that comes and goes is not trusted with anything; and as long must
+ * this node have led, or it would hand back to who is about to stop.
+ */
 const roundsMin = 3;
 /** A handover that failed is tried again so much later: each one stops the group's writes for a moment. */
 const againMs = 15_000;
@@ -45,7 +48,7 @@ export class Priorities {
     if (higher.length === 0) return;
     for (const group of this.groups.values()) {
       if (nowMs < (this.notBeforeMs.get(group.id) ?? 0)) continue;
-      const to = higher.find((peer) => mayTakeOver(group, peer));
+      const to = higher.find((peer) => mayTakeOver(group, peer, nowMs));
       if (to === undefined) continue;
       this.notBeforeMs.set(group.id, nowMs + againMs);
       group.push({ kind: InputKind.transfer, to });
@@ -72,9 +75,10 @@ export class Priorities {
 }
 
 /** Only a leader at rest hands over: one that commits, and in no change of members. */
-function mayTakeOver({ halted, raft }: Group, to: NodeId): boolean {
+function mayTakeOver({ halted, raft }: Group, to: NodeId, nowMs: number): boolean {
   const { configuration, leader, log } = raft;
   if (halted !== null || leader === null || leader.transfer !== null || leader.probing || raft.stalled) return false;
+  if (nowMs - leader.electedMs < roundsMin * roundMs) return false;
   if (isJoint(configuration) || configuration.planned !== undefined || !isVoter(configuration, to)) return false;
   if (log.termAt(log.commit) !== raft.term) return false;
   const progress = leader.progress.get(to);

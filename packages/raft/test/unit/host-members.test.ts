@@ -281,6 +281,21 @@ test('the node of the highest priority leads when it can, and nobody hands over 
   await world.close();
 });
 
+test('a node that is about to stop is handed nothing back, however much it is wanted to lead', async () => {
+  const world = new HostWorld({ hosts: 3 });
+  const priorities: Record<string, number> = { n1: 100, n2: 300, n3: 100 };
+  await Promise.all(world.machines.map((machine) => world.start(machine, { priority: priorities[machine.id] ?? 0 })));
+  const n2 = at(world, 1);
+  await world.until(() => world.leader(1) === n2);
+  await world.run(3000);
+  await world.settled(n2.host.handOver());
+  const { term } = n2.statusOf(1) ?? { term: 0 };
+  await world.run(2500);
+  expect(n2.statusOf(1)).toMatchObject({ role: 'follower', term });
+  await world.until(() => world.leader(1) === n2);
+  await world.close();
+});
+
 test('who was restarted just after a node was removed lets it in when it was wiped and added again', async () => {
   const world = await HostWorld.elected({ hosts: 3 });
   const leader = world.leading();

@@ -156,6 +156,12 @@ test('the metrics and events of the specification are there', async () => {
     expect(measured.get(name)?.every((value) => value >= 0)).toBe(true);
   }
   expect(measured.get('raft_role')).toEqual(expect.arrayContaining([0, 1, 2]));
+  // What each election had to wait for, be it nothing, and why the lease of the leader that was cut off ended.
+  const [barriersMs = [], limbo = []] = [measured.get('raft_barrier_ms'), measured.get('raft_limbo_entries')];
+  expect([barriersMs.length, limbo]).toEqual([2, [0, 0]]);
+  expect(barriersMs[0]).toBe(0);
+  expect(barriersMs[1]).toBeGreaterThan(1000);
+  expect(measured.get('raft_lease_lost_expired_total')).toEqual([1]);
   const types = new Set(events.filter(({ scope }) => scope === 'Raft').map(({ event }) => event.type));
   expect(types).toEqual(new Set(['VoteReq', 'VoteGranted', 'LeaderElected', 'StepDown']));
   const elected = events.find(({ event }) => event.type === 'LeaderElected');

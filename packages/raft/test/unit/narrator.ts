@@ -148,7 +148,7 @@ export class Narrator implements Watcher {
       case 'leaseLost':
         return `${id} has lost its lease of term ${note.term}: ${note.cause}`;
       case 'barrier':
-        return `${id} ${barrierOf(note)}`;
+        return note.waitMs === 0 && note.limboEntries === 0 ? null : `${id} ${barrierOf(note)}`;
       case 'roleChanged':
         return note.role === Role.follower && this.roleBefore !== Role.leader && node.raft.leaderId === null
           ? `${id} gives its campaign up`
