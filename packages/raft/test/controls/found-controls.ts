@@ -39,4 +39,36 @@ export const foundControls: readonly Control[] = [
     ordeal: { ...restless, faults: { crash: 60, failedRead: 120 } },
     fast: true,
   },
+  {
+    name: 'found-term-of-a-snapshot',
+    bug: 'A node that starts from a snapshot ahead of its log speaks for a term that only the snapshot knows (seed 221).',
+    edits: [
+      edit(
+        'host/snapshot-recovery.ts',
+        'if (hardState !== start.hardState) wal.setHardState(start.group, hardState);',
+        '',
+      ),
+      edit('host/snapshot-recovery.ts', 'entries: [], hardState, snapshot: point', 'entries: [], snapshot: point'),
+    ],
+    seeds: 300,
+    caughtBy: /TermMonotone|VoteOnce|RecoverySound/,
+    ordeal: { ...restless, faults: { slowDisk: 30, crash: 40, powerCut: 20, isolate: 20, transfer: 30 } },
+  },
+  {
+    name: 'found-refused-for-its-own-words',
+    bug: 'A leader that gave up its office is refused as a candidate while old words of its own come in late (seed 576).',
+    edits: [edit('core/election.ts', '  if (request.from === raft.leaderId) return false;\n', '')],
+    seeds: 1,
+    caughtBy: /Trace/,
+    ordeal: { trace: 'late-words' },
+    fast: true,
+  },
+  {
+    name: 'found-segment-read-too-late',
+    bug: 'A checker looks at a segment of the log only when it has another name already, and takes it for lost (seed 706).',
+    edits: [edit('testkit/checkers/durable-view.ts', 'machine.disk.beforeNamesChange = () => made.catchUp();', '')],
+    seeds: 300,
+    caughtBy: /CommitQuorum|DurableBeforeAck|TermMonotone|VoteOnce|NothingLost|RecoverySound/,
+    ordeal: { ...restless, host: { ...often, segmentBytes: 16 << 10, walBytesMax: 64 << 10 } },
+  },
 ];

@@ -41,7 +41,7 @@ export const storageControls: readonly Control[] = [
     bug: 'Recovery takes a torn block for whole.',
     edits: [edit('wal/block.ts', 'if (crc32c(bytesOf(view), start + 4, start + length) !== crc) return null;', '')],
     seeds: 100,
-    caughtBy: /NoResurrection|RecoverySound|LogMatching|NothingLost/,
+    caughtBy: /RecoverySound|LogMatching|NothingLost/,
   },
   {
     name: 'suffix-resurrected',
@@ -55,7 +55,7 @@ export const storageControls: readonly Control[] = [
       ),
     ],
     seeds: 30,
-    caughtBy: /LogMatching|NothingLost|NoResurrection|RecoverySound/,
+    caughtBy: /LogMatching|NothingLost|RecoverySound/,
     fast: true,
     // A leader is cut off with ten commands, comes back to one entry of its successor, and to a power cut.
     ordeal: {
@@ -124,9 +124,29 @@ export const storageControls: readonly Control[] = [
         'await disk.rename(fresh, `${path}/${identityName}`);\n    await disk.syncDirectory(path);',
         'await disk.rename(fresh, `${path}/${identityName}`);',
       ),
+      // The log that is opened next makes names of the same directory durable.
+      edit(
+        'wal/wal.ts',
+        "if (parent !== '') await",
+        "if (parent !== '' && (await disk.list(directory)).length === 0) await",
+      ),
+    ],
+    seeds: 20,
+    caughtBy: /RecoverySound|Liveness|NoFalseAlarm/,
+  },
+  {
+    name: 'acquaintance-not-synced',
+    bug: 'Whom a node has met, and that its cluster is founded, is believed before it is durable.',
+    edits: [
+      edit(
+        'wal/data-directory.ts',
+        'await disk.rename(fresh, `${path}/${identityName}`);\n    await disk.syncDirectory(path);',
+        'await disk.rename(fresh, `${path}/${identityName}`);',
+      ),
     ],
     seeds: 100,
-    caughtBy: /RecoverySound|Liveness|Incarnation/,
+    caughtBy: /Liveness|WipedStaysOut|VoteOnce|ElectionSafety|LeaderCompleteness|CommitQuorum|NothingLost/,
+    ordeal: { nodes: 3, groups: 1, seconds: 20, faults: { powerCutAll: 20, wipe: 10 } },
   },
   {
     name: 'flush-answered-too-early',
@@ -167,6 +187,6 @@ export const storageControls: readonly Control[] = [
       ),
     ],
     seeds: 40,
-    caughtBy: /CanonicalCommit|CommitQuorum|IndexOrder/,
+    caughtBy: /CommitQuorum/,
   },
 ];

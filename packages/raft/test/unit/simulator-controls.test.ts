@@ -31,8 +31,9 @@ describe.each(controls.filter(({ fast }) => fast === true))('$name', ({ name, ed
   });
 });
 
-test.each(foundControls)('the seed that finds "$name" passes without that bug', async ({ name, ordeal = {} }) => {
+const quick = foundControls.filter(({ fast }) => fast === true);
+test.each(quick)('the seed that finds "$name" passes without that bug', async ({ name, ordeal = {} }) => {
   const { found } = await runPatched(builds, [], taskOf(ordeal, seedsOf({ seeds: 0 }, known[name])));
-  expect(known[name]).toBeGreaterThan(0);
+  expect(known).toHaveProperty(name);
   expect(found).toBeNull();
 });

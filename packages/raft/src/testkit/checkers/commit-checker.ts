@@ -18,7 +18,8 @@ interface Before {
 
 /**
  * A leader commits what a majority of disks hold, of both halves while joint, and counts only entries of its own term.
- * What it adopts from its voters as it takes office was committed before.
+ * What it adopts from its voters as it takes office was committed before; and everybody else takes for committed, from
+ * its first moment on, only what a leader has.
  */
 export class CommitChecker implements Checker {
   readonly name = 'commits';
@@ -66,6 +67,12 @@ export class CommitChecker implements Checker {
         if (ledBefore >= 0 && commit > commitBefore) world.saw('commit adopted from a voter');
       } else if (ledIn > 0 && (commit !== commitBefore || ledBefore < 0)) {
         this.advanced(world, machine, group, { raft, inForce });
+      } else if (ledIn === 0 && ledBefore <= 0) {
+        requireThat(
+          commit <= highest,
+          'CommitQuorum',
+          () => `${machine.id} takes ${commit} of group ${group} for committed, and no leader has said so`,
+        );
       }
       if (commit > highest) this.highest.set(group, commit);
     }

@@ -4,9 +4,19 @@ import type { Checker, SimWorld } from '../checker.ts';
 import { SnapshotDisk } from '../disk-image.ts';
 import type { Machine } from '../machine.ts';
 import type { ClientOperation } from '../operation.ts';
-import { recover } from '../../wal/recovery.ts';
-import { requireThat } from '../violation.ts';
+import { recover, type Recovery } from '../../wal/recovery.ts';
+import { requireThat, Violation } from '../violation.ts';
 import type { Canon } from './canon.ts';
+
+/** A power cut alone is never damage: recovery copes with whatever it leaves. */
+async function recovered(machine: Machine, image: SnapshotDisk): Promise<Recovery> {
+  try {
+    return await recover(image, 'disk/data/wal', { salvage: false });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Violation('RecoverySound', `${machine.id} would not start after a power cut now: ${why}`, cause);
+  }
+}
 
 interface Claim {
   readonly operation: number;
@@ -70,8 +80,8 @@ export class DurabilityChecker implements Checker {
     images: readonly { readonly machine: Machine; readonly image: SnapshotDisk }[],
   ): Promise<void> {
     const holders = claims.map(() => world.machines.length - images.length);
-    for (const { image } of images) {
-      const { groups } = await recover(image, 'disk/data/wal', { salvage: false });
+    for (const { machine, image } of images) {
+      const { groups } = await recovered(machine, image);
       claims.forEach(({ group, index, term }, at) => {
         const log = groups.get(group);
         const held = log?.entries[index - log.base.index - 1];

@@ -1,10 +1,12 @@
 import { ByteReader } from '../../codec/bytes.ts';
 import { type GroupCheckpoint, QuarantineStage, readRecord, RecordKind, type WalRecord } from '../../codec/record.ts';
 import type { GroupId, HardState, Index, NodeId, Term } from '../../core/types.ts';
-import { type Block, BlockKind, readBlock } from '../../wal/block.ts';
+import { BlockKind } from '../../wal/block.ts';
 import { segmentName, segmentSequence } from '../../wal/segment.ts';
 import type { Inode } from '../inode.ts';
 import type { Machine } from '../machine.ts';
+import { Violation } from '../violation.ts';
+import { type DurableBlock, durableBlockAt } from './durable-block.ts';
 
 const walDirectory = 'disk/data/wal/';
 
@@ -45,7 +47,8 @@ export class DurableGroup {
 
 /**
  * What a power cut would leave of one machine's log, at any moment: follows the log's blocks as they become durable.
- * Each is read once. It has its own replay, so that an error in the log's recovery shows as a difference.
+ * Each is read once. It finds blocks and replays them on its own, so that an error in the log's recovery shows as a
+ * difference.
  */
 export class DurableView {
   readonly groups: Map<GroupId, DurableGroup> = new Map();
@@ -54,7 +57,7 @@ export class DurableView {
   private inode: Inode | null = null;
   private view: DataView = new DataView(new ArrayBuffer(0));
   private at = 0;
-  private last: Block | null = null;
+  private last: DurableBlock | null = null;
   /** Asked for again and again until it is there. */
   private nextSequence = 0;
   private nextPath = '';
@@ -86,7 +89,7 @@ export class DurableView {
     const { durable } = inode;
     if (this.view.buffer !== durable.buffer) this.view = viewOf(durable);
     if (this.at >= durable.length) return false;
-    const block = readBlock(this.view, this.at);
+    const block = durableBlockAt(this.view, this.at);
     const follows =
       block !== null &&
       block.kind === BlockKind.data &&
@@ -104,7 +107,7 @@ export class DurableView {
     const next = this.next();
     if (next === null) return false;
     const view = viewOf(next.inode.durable);
-    const head = readBlock(view, 0);
+    const head = durableBlockAt(view, 0);
     if (head === null || head.kind !== BlockKind.head || head.segment !== next.sequence) return false;
     if (this.last !== null && head.previousCrc !== this.last.crc) {
       if (head.sequence !== 1) return false;
@@ -138,13 +141,22 @@ export class DurableView {
     return inode === undefined ? null : { sequence, inode };
   }
 
-  private take(block: Block): void {
+  private take(block: DurableBlock): void {
     const first = this.last === null;
     const { buffer, byteOffset, byteLength } = this.view;
     const reader = new ByteReader(new Uint8Array(buffer, byteOffset, byteLength), block.payloadStart, block.payloadEnd);
-    while (reader.remaining > 0) this.record(readRecord(reader), first);
+    while (reader.remaining > 0) this.record(this.read(reader, block), first);
     this.last = block;
     this.at = block.end;
+  }
+
+  private read(reader: ByteReader, { sequence }: DurableBlock): WalRecord {
+    try {
+      return readRecord(reader);
+    } catch (cause) {
+      const { id } = this.machine;
+      throw new Violation('RecoverySound', `${id}: block ${sequence} is whole on its disk, and no record of it`, cause);
+    }
   }
 
   private record(record: WalRecord, first: boolean): void {

@@ -14,7 +14,8 @@ interface Vouched {
 
 /**
  * What a machine's disk held for good when it went down, it still knows when it comes back; and what its disk said it
- * held, it still knows or does not come back at all: damage is found, never mended by forgetting.
+ * held, it still knows or does not come back at all: damage is found, never mended by forgetting. Nor does it come back
+ * with more than is whole on its disk.
  */
 export class RestartChecker implements Checker {
   readonly name = 'restarts';
@@ -56,7 +57,25 @@ export class RestartChecker implements Checker {
       if (machine.wiped) continue;
       if (left !== undefined) this.back(machine, group, raft, left);
       if (vouched !== undefined) this.kept(machine, group, raft, vouched);
+      if (!machine.harmed) this.whole(machine, group, raft);
     }
+  }
+
+  /** What is not whole on the disk is in no log: recovery ends only when all that it believes is there for good. */
+  private whole(machine: Machine, group: GroupId, raft: RaftState): void {
+    const { term, index, indexTerm } = vouchedFor(raft);
+    const durable = this.views.of(machine).group(group);
+    const who = `${machine.id}, group ${group}`;
+    requireThat(
+      term <= durable.term,
+      'RecoverySound',
+      () => `${who}: comes back in term ${term}, no whole block of its disk knows a term after ${durable.term}`,
+    );
+    requireThat(
+      index <= raft.log.baseIndex || durable.holds(index, indexTerm),
+      'RecoverySound',
+      () => `${who}: comes back with (${index}, term ${indexTerm}), which no whole block of its disk holds`,
+    );
   }
 
   private kept(machine: Machine, group: GroupId, { term, log }: RaftState, vouched: Vouched): void {
