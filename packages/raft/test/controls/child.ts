@@ -6,58 +6,24 @@ import { scenarios } from '../../src/testkit/scenarios.ts';
 import { simulate } from '../../src/testkit/simulation.ts';
 import type { Workload } from '../../src/testkit/workload.ts';
 import kvWorkload from '../../../kv/src/simulation/kv-workload.ts';
-import { runSeed } from '../unit/random.ts';
-import { retell } from '../unit/script.ts';
 import type { Ordeal } from './control.ts';
 import type { Finding, Outcome, Task } from './runner.ts';
 
-// Bundled with the library, patched, into one file: runs seeds until one is found to break a promise, and prints it.
+// Bundled with the library, patched, into one file: runs whole hosts until a seed is found to break a promise, and prints it.
 
-const { ordeal, seeds, story } = JSON.parse(process.argv[2] as string) as Task;
+const { ordeal, seeds } = JSON.parse(process.argv[2] as string) as Task;
 
 let found: Finding | null = null;
-if (story !== null) found = told(story);
-else {
-  for (const seed of seeds) {
-    found = ordeal.core === undefined ? await judged(seed, ordeal) : judgedCore(seed, ordeal.core);
-    if (found !== null) break;
-  }
+for (const seed of seeds) {
+  found = await judged(seed, ordeal);
+  if (found !== null) break;
 }
 const outcome: Outcome = { found, cpuMs: process.cpuUsage().user / 1000 };
 process.stdout.write(JSON.stringify(outcome));
 
-/** A cluster of cores without hosts: quick, and with more chance in it than hosts allow. */
-function judgedCore(seed: number, kind: NonNullable<Ordeal['core']>): Finding | null {
-  try {
-    runSeed(seed, typeof kind === 'object' ? { leases: kind } : { leases: kind === 'leases' });
-    return null;
-  } catch (error) {
-    return broken(seed, error);
-  }
-}
-
-/** A trace that is told otherwise, or cannot be told to its end. */
-function told(story: string): Finding | null {
-  try {
-    const lines = retell(story).split('\n');
-    const at = story.split('\n').findIndex((line, place) => line !== lines[place]);
-    if (at < 0) return null;
-    return { seed: 0, atMs: 0, promise: 'Trace', message: `line ${at + 1} is told as: ${lines[at]}` };
-  } catch (error) {
-    return broken(0, error);
-  }
-}
-
-/** Promises of the cluster of cores are assertions: "Promise: what holds". */
-function broken(seed: number, error: unknown): Finding {
-  const message = error instanceof Error ? error.message : String(error);
-  const promise = /^\w+(?=:)/.exec(message)?.[0] ?? 'Assertion';
-  return { seed, atMs: 0, promise, message };
-}
-
 async function judged(
   seed: number,
-  { steady, schedule, bursts, workload, scenario, core: _core, trace: _trace, ...options }: Ordeal,
+  { steady, schedule, bursts, workload, scenario, ...options }: Ordeal,
 ): Promise<Finding | null> {
   const { violation, atMs } = await simulate({
     ...shapeOf(seed),

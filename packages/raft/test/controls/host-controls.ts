@@ -180,6 +180,7 @@ export const hostControls: readonly Control[] = [
         "if (now.counter < before.counter) return 'STALE_INCARNATION';",
         "if (now.counter < before.counter) return 'record';",
       ),
+      edit('wal/data-directory.ts', "? 'accept' : 'STALE_INCARNATION';", "? 'accept' : 'record';"),
       edit('transport/identity.ts', 'if (known === null) return null;', 'if (known !== undefined) return null;'),
       edit(
         'host/admission.ts',

@@ -142,6 +142,34 @@ export const membershipControls: readonly Control[] = [
     ordeal: churn,
   },
   {
+    name: 'snapshot-keeps-stale-configuration',
+    bug: 'A log that starts over behind a snapshot keeps a configuration that it held behind it, committed or not.',
+    edits: [
+      edit(
+        'core/state.ts',
+        '    this.log.restart(point);\n    this.configurations = [configurationOf(point)];',
+        '    this.log.restart(point);\n    this.configurations = [configurationOf(point), ...this.configurations.filter(({ index }) => index > point.index)];',
+      ),
+    ],
+    seeds: 100,
+    caughtBy: /ConfigSafety/,
+    // A leader is cut off, takes ten commands and a change of members, and comes back to a snapshot of its successor.
+    ordeal: {
+      nodes: 3,
+      groups: 1,
+      seconds: 9,
+      bursts: [
+        { atMs: 3020, writes: 10 },
+        { atMs: 6000, writes: 3 },
+      ],
+      schedule: [
+        { kind: 'isolate', atMs: 3000, forMs: 4000 },
+        { kind: 'changeMembers', atMs: 3040, forMs: 1 },
+      ],
+      host: { snapshotEntries: 1, snapshotTailEntries: 0 },
+    },
+  },
+  {
     name: 'removed-node-stays-a-stranger',
     bug: 'A node that was removed refuses whoever adds it again, when all it knew have left meanwhile.',
     edits: [

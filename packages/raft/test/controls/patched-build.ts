@@ -6,7 +6,6 @@ import { build as bundle, type Plugin, type Rolldown } from 'vite';
 import type { Edit } from './control.ts';
 
 const source = fileURLToPath(new URL('../../src/', import.meta.url));
-const entry = fileURLToPath(new URL('child.ts', import.meta.url));
 /** What nori-kv imports by the name of the library is the patched library. */
 const alias = [
   { find: 'nori-raft/testkit/linearizability', replacement: join(source, 'testkit/linearizability/index.ts') },
@@ -18,12 +17,12 @@ export class PatchedBuilds {
   private readonly root = mkdtempSync(join(tmpdir(), 'nori-controls-'));
   private count = 0;
 
-  /** The file to run. @throws when a text to replace is not in the library's sources exactly once */
-  async build(edits: readonly Edit[]): Promise<string> {
+  /** The file to run, from one in this folder. @throws when a text to replace is not in the library's sources exactly once */
+  async build(entry: string, edits: readonly Edit[]): Promise<string> {
     const texts = edited(edits);
     this.count += 1;
     const file = join(this.root, `build-${this.count}.mjs`);
-    writeFileSync(file, await bundled(texts));
+    writeFileSync(file, await bundled(fileURLToPath(new URL(entry, import.meta.url)), texts));
     return file;
   }
 
@@ -52,7 +51,7 @@ export function edited(edits: readonly Edit[]): Map<string, string> {
   return texts;
 }
 
-async function bundled(texts: ReadonlyMap<string, string>): Promise<string> {
+async function bundled(entry: string, texts: ReadonlyMap<string, string>): Promise<string> {
   const left = new Set(texts.keys());
   const patch: Plugin = {
     name: 'controls',

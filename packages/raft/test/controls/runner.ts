@@ -28,7 +28,9 @@ const hungMs = 900_000;
 
 /** Runs the seeds of a patched build in a process of its own, until a promise is broken. */
 export async function runPatched(builds: PatchedBuilds, edits: readonly Edit[], task: Task): Promise<Outcome> {
-  const build = await builds.build(edits);
+  const { core, trace } = task.ordeal;
+  const whole = core === undefined && trace === undefined;
+  const build = await builds.build(whole ? 'child.ts' : 'core-child.ts', edits);
   try {
     return JSON.parse(await output(process.execPath, [build, JSON.stringify(task)])) as Outcome;
   } finally {

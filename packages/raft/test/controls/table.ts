@@ -1,5 +1,6 @@
 import type { Control } from './control.ts';
 import { electionControls, officeControls, replicationControls } from './core-controls.ts';
+import { coresControls } from './cores-controls.ts';
 import { foundControls } from './found-controls.ts';
 import { hostControls } from './host-controls.ts';
 import { leaseControls } from './lease-controls.ts';
@@ -21,6 +22,7 @@ export const controls: readonly Control[] = [
   ...membershipControls,
   ...leaseControls,
   ...limboControls,
+  ...coresControls,
   ...foundControls,
   ...leaseHostControls,
 ];

@@ -22,16 +22,6 @@ import {
 } from '../../src/core/index.ts';
 import { type Event, EventQueue } from './events.ts';
 
-/** The three names a cluster needs of a core, so that a core with a planted bug can stand in for the real one. */
-export interface Core {
-  readonly step: typeof step;
-  readonly RaftState: typeof RaftState;
-  readonly Output: typeof Output;
-  readonly leaseGrant: typeof leaseGrant;
-}
-
-export const productionCore: Core = { step, RaftState, Output, leaseGrant };
-
 /** What a power cut now would leave. */
 export interface Durable {
   hardState: HardState;
@@ -123,7 +113,6 @@ export interface ClusterStart {
   readonly options?: Partial<RaftOptions>;
   /** What one node has different. */
   readonly optionsOf?: (id: NodeId) => Partial<RaftOptions>;
-  readonly core?: Core;
   readonly weather?: Weather;
   readonly watchers?: readonly Watcher[];
   /** Logs and terms to start from. */
@@ -142,7 +131,6 @@ export class Cluster {
   weather: Weather;
   nowMs = 0;
   steps = 0;
-  private readonly core: Core;
   private readonly optionsOf: (id: NodeId) => Partial<RaftOptions>;
   private readonly watchers: readonly Watcher[];
   private readonly strangers: ReadonlySet<NodeId>;
@@ -152,7 +140,6 @@ export class Cluster {
   private deadlinesInARow = 0;
 
   constructor(start: ClusterStart) {
-    this.core = start.core ?? productionCore;
     this.prng = new Prng(start.seed);
     this.optionsOf = (id) => ({ ...start.options, ...start.optionsOf?.(id) });
     this.clockRateOf = start.clockRateOf ?? (() => 1);
@@ -168,7 +155,7 @@ export class Cluster {
         hardState: { term: 0, votedFor: null, promises: [] },
         entries: [],
       };
-      const output = new this.core.Output();
+      const output = new Output();
       const node = new SimNode(nodeId(name), durable, this.boot(nodeId(name), durable, 0, 0), output);
       node.clockRate = this.clockRateOf();
       this.nodes.set(node.id, node);
@@ -188,7 +175,7 @@ export class Cluster {
 
   /** What a host asks before it answers a read alone. */
   leaseGrant(node: SimNode): LeaseGrant | null {
-    return node.up && !node.suspended ? this.core.leaseGrant(node.raft, this.clock(node)) : null;
+    return node.up && !node.suspended ? leaseGrant(node.raft, this.clock(node)) : null;
   }
 
   after(delayMs: number, run: () => void): void {
@@ -215,7 +202,7 @@ export class Cluster {
     if (!node.up) return;
     this.steps += 1;
     for (const watcher of this.watchers) watcher.beforeStep?.(node, input);
-    this.core.step(node.raft, input, this.clock(node), node.output);
+    step(node.raft, input, this.clock(node), node.output);
     for (const watcher of this.watchers) watcher.afterStep?.(node, input);
     this.arm(node, node.output.deadlineMs);
     if (node.flushPlanned) return;
@@ -255,7 +242,7 @@ export class Cluster {
     // A new process has a clock of its own: what an earlier life stamped may look like the future, or like just now.
     node.clockZeroMs = this.nowMs - this.prng.between(0, 1) * this.prng.between(0, this.nowMs);
     node.clockRate = this.clockRateOf();
-    node.output = new this.core.Output();
+    node.output = new Output();
     node.raft = this.boot(node.id, node.durable, this.clock(node), node.life);
     node.up = true;
     node.armedForMs = Number.POSITIVE_INFINITY;
@@ -295,7 +282,7 @@ export class Cluster {
   }
 
   private boot(id: NodeId, durable: Durable, nowMs: number, life: number): RaftState {
-    return new this.core.RaftState({
+    return new RaftState({
       id,
       life: this.lifeOf(life),
       prng: new Prng(this.prng.uint32()),

@@ -3,7 +3,7 @@ import { Prng } from '../../src/base/prng.ts';
 import { utf8 } from '../../src/base/text.ts';
 import { EntryKind, InputKind, isJoint, type Message, type NodeId, replicasOf, Role } from '../../src/core/index.ts';
 import { Checker } from './checker.ts';
-import { calm, Cluster, type Core, productionCore, type SimNode, type Weather } from './cluster.ts';
+import { calm, Cluster, type SimNode, type Weather } from './cluster.ts';
 
 /** How rough a run is: drawn from its seed, so that some runs are calm and some are terrible. */
 interface Roughness {
@@ -26,7 +26,6 @@ export interface RunReport {
 
 export interface RunOptions {
   readonly steps?: number;
-  readonly core?: Core;
   /**
    * Every run has leases, and all that is hard on them: clocks that run as differently as they may, or `driftPpm`
    * beyond what nodes reckon with, suspended machines, and nodes that start again with another lease than before.
@@ -35,11 +34,8 @@ export interface RunOptions {
 }
 
 /** One random history from one seed: faults, then healing, with every promise checked after every step. */
-export function runSeed(
-  seed: number,
-  { steps = 1_500, core = productionCore, leases = false }: RunOptions = {},
-): RunReport {
-  const run = new RandomRun(seed, core, leases);
+export function runSeed(seed: number, { steps = 1_500, leases = false }: RunOptions = {}): RunReport {
+  const run = new RandomRun(seed, leases);
   run.suffer(steps);
   run.recover();
   return { checker: run.checker, steps: run.cluster.steps };
@@ -57,7 +53,7 @@ class RandomRun {
   private healed = false;
   private readonly leases: NonNullable<RunOptions['leases']>;
 
-  constructor(seed: number, core: Core, leases: NonNullable<RunOptions['leases']>) {
+  constructor(seed: number, leases: NonNullable<RunOptions['leases']>) {
     this.leases = leases;
     this.prng = new Prng(seed);
     const { prng } = this;
@@ -90,7 +86,6 @@ class RandomRun {
       learners,
       strangers,
       seed: prng.uint32(),
-      core,
       weather: this.weather(),
       watchers: [this.checker],
       options: {
@@ -126,29 +121,29 @@ class RandomRun {
     // The latest of messages take 8 s.
     cluster.runFor(8_500);
     const leader = this.leaderOfAll();
-    assert(leader !== null, 'liveness: after healing everyone knows one leader');
+    assert(leader !== null, 'Liveness: after healing everyone knows one leader');
     const { term, configuration } = leader.raft;
     assert(
       !isJoint(configuration) && configuration.planned === undefined,
-      'liveness: after healing no change is left halfway',
+      'Liveness: after healing no change is left halfway',
     );
     const members = replicasOf(configuration).map((id) => cluster.node(id));
     const before = checker.acceptedProposals;
     this.propose(leader, 1);
     const reads = members.map((node) => this.read(node));
     cluster.runFor(1_500);
-    assert(checker.acceptedProposals === before + 1, 'liveness: after healing a proposal is accepted');
-    assert(leader.raft.term === term && leader.raft.role === Role.leader, 'liveness: a leader in calm stays in office');
+    assert(checker.acceptedProposals === before + 1, 'Liveness: after healing a proposal is accepted');
+    assert(leader.raft.term === term && leader.raft.role === Role.leader, 'Liveness: a leader in calm stays in office');
     for (const node of members) {
       const { log } = node.raft;
-      assert(log.commit === leader.raft.log.lastIndex, 'liveness: after healing every node commits all');
-      assert(log.applied === log.commit, 'liveness: what is committed is applied');
-      assert(log.persistedIndex === log.lastIndex, 'liveness: what is committed is durable');
+      assert(log.commit === leader.raft.log.lastIndex, 'Liveness: after healing every node commits all');
+      assert(log.applied === log.commit, 'Liveness: what is committed is applied');
+      assert(log.persistedIndex === log.lastIndex, 'Liveness: what is committed is durable');
     }
     for (const id of reads) {
-      assert(checker.released.has(id) || checker.refused.has(id), 'liveness: after healing every read is answered');
+      assert(checker.released.has(id) || checker.refused.has(id), 'Liveness: after healing every read is answered');
     }
-    assert(checker.released.size > 0, 'liveness: the leader answers reads');
+    assert(checker.released.size > 0, 'Liveness: the leader answers reads');
   }
 
   private leaderOfAll(): SimNode | null {

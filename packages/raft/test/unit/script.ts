@@ -11,7 +11,7 @@ import {
   type RaftOptions,
 } from '../../src/core/index.ts';
 import { Checker } from './checker.ts';
-import { calm, Cluster, type Core, type Durable, productionCore, type SimNode } from './cluster.ts';
+import { calm, Cluster, type Durable, type SimNode } from './cluster.ts';
 import { Narrator } from './narrator.ts';
 
 interface Held {
@@ -35,15 +35,10 @@ export class Script {
   private readonly cuts: Set<string> = new Set();
   private readonly holds: Map<string, string> = new Map();
   private readonly held: Held[] = [];
-  private readonly core: Core;
   private started: Cluster | null = null;
   private nextProposalId = 1;
   private writeMs = 2;
   private applyMs = 0;
-
-  constructor(core: Core = productionCore) {
-    this.core = core;
-  }
 
   /** Carries a command out. Returns what is to be told of it. */
   run(command: string): string[] {
@@ -59,7 +54,6 @@ export class Script {
       learners: this.learners,
       strangers: this.strangers,
       seed: 1,
-      core: this.core,
       durable: this.durable,
       watchers: [this.checker, this.narrator],
       options: this.options,
@@ -316,8 +310,8 @@ function payloadAt(index: number, term: number): Uint8Array {
 }
 
 /** The text of a trace with its narration told anew: commands, comments and blank lines stay, the rest is replaced. */
-export function retell(text: string, core: Core = productionCore): string {
-  const script = new Script(core);
+export function retell(text: string): string {
+  const script = new Script();
   const lines: string[] = [];
   for (const line of text.trimEnd().split('\n')) {
     if (line === '' || line.startsWith('#')) lines.push(line);

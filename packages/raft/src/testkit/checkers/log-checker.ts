@@ -1,5 +1,13 @@
 import type { RaftState } from '../../core/state.ts';
-import { type Entry, type GroupId, type Index, type NodeId, Role, type Term } from '../../core/types.ts';
+import {
+  type Configuration,
+  type Entry,
+  type GroupId,
+  type Index,
+  type NodeId,
+  Role,
+  type Term,
+} from '../../core/types.ts';
 import type { Checker, SimWorld } from '../checker.ts';
 import type { Machine } from '../machine.ts';
 import { requireThat } from '../violation.ts';
@@ -101,6 +109,7 @@ export class LogChecker implements Checker {
     if (log.baseIndex !== before.base) this.compacted(world, key, raft, before);
     if (log.lastIndex !== before.lastIndex || log.epoch !== before.epoch) {
       this.logChanged(world, key, group, raft, before);
+      goesByItsLog(key, raft);
     }
     if (log.commit > before.commit) this.advanced(world, machine, group, raft, before.commit);
     before.term = raft.term;
@@ -181,6 +190,11 @@ export class LogChecker implements Checker {
     for (let index = base + same + 1; index <= log.lastIndex; index += 1) {
       const entry = log.entryAt(index);
       entries.push(entry);
+      requireThat(
+        entry.configuration === null || raft.configurationIndex >= index,
+        'ConfigSafety',
+        () => `${key} does not go by the configuration it has at ${index}, but by that of ${raft.configurationIndex}`,
+      );
       this.matches(key, group, entry, log.termAt(index - 1) ?? 0);
     }
   }
@@ -222,6 +236,21 @@ export class LogChecker implements Checker {
       canon.committed(entry, machine.id, raft.term, world.nowMs);
     }
   }
+}
+
+/** Thesis 4.1: a server goes by the latest configuration in its log, committed or not, and by none that is not there. */
+function goesByItsLog(key: string, { log, configuration, configurationIndex: index }: RaftState): void {
+  requireThat(
+    index <= log.baseIndex || (index <= log.lastIndex && same(log.entryAt(index).configuration, configuration)),
+    'ConfigSafety',
+    () => `${key} goes by a configuration of ${index} that is not in its log, which ends at ${log.lastIndex}`,
+  );
+}
+
+/** Of an entry that a snapshot covers, the snapshot has a copy. */
+function same(one: Configuration | null, other: Configuration): boolean {
+  const parts = ['incoming', 'outgoing', 'learners', 'learnersNext'] as const;
+  return one === other || (one !== null && parts.every((part) => one[part].join() === other[part].join()));
 }
 
 function changed(before: Before, raft: RaftState): boolean {
