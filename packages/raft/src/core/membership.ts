@@ -103,6 +103,11 @@ export function knowsItselfRemoved(raft: RaftState): boolean {
   return raft.isRemoved || knowsRemoved(raft, raft.id);
 }
 
+/** A peer is there that may have been away when it was removed. A voter would ask for votes and hear it then; a learner asks nobody. */
+export function welcomeBack(raft: RaftState, peer: NodeId, output: Output): void {
+  if (raft.formerMembers().has(peer) && knowsRemoved(raft, peer)) tellRemoved(raft, peer, output);
+}
+
 /** Tells a node that it need not campaign any more. */
 export function tellRemoved(raft: RaftState, to: NodeId, output: Output): void {
   const configurationIndex = raft.committedConfigurationIndex;
@@ -209,13 +214,24 @@ function withoutChange(raft: RaftState): Configuration | Refusal {
     );
   }
   if (isJoint(configuration)) {
-    const { outgoing, incoming, members } = configuration;
-    const learners = [...configuration.learners, ...incoming.filter((id) => !outgoing.includes(id))].sort();
-    return { incoming: outgoing, outgoing: [], learners, learnersNext: [], members };
+    return beforeJoint(configuration, raft.committedConfiguration);
   }
   if (configuration.planned === undefined) return refusal('CONFIGURATION_INVALID', 'no change is under way');
   if (!isSettled(raft)) return refusal('CHANGE_IN_PROGRESS', 'the change has only just begun');
   return givenUp(configuration, configuration.planned);
+}
+
+/**
+ * `committed` is the configuration that the joint one began with: a leader that has committed an entry of its term, and not
+ * the joint configuration, appended that itself. So learners that were to be removed are found there.
+ */
+function beforeJoint(joint: Configuration, committed: Configuration): Configuration {
+  const { incoming, outgoing } = joint;
+  const joined = incoming.filter((id) => !outgoing.includes(id));
+  const learners = [...new Set([...joint.learners, ...joined, ...committed.learners])].sort();
+  const known = new Map([...committed.members, ...joint.members].map((member) => [member.id, member]));
+  const members = [...outgoing, ...learners].sort().map((id) => known.get(id) ?? { id, address: '' });
+  return { incoming: outgoing, outgoing: [], learners, learnersNext: [], members };
 }
 
 function appendConfiguration(

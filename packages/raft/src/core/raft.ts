@@ -23,7 +23,7 @@ import {
 import { checkInvariants } from './invariants.ts';
 import { bury, disclaim, doubtLease, leaseUntilMs, renewLease, tellLeaseLost, watchLease } from './lease.ts';
 import { entryOverheadBytes } from './log.ts';
-import { continueChange, hasOutlivedItsOffice, onPeerForgot, onReconfigure } from './membership.ts';
+import { continueChange, hasOutlivedItsOffice, onPeerForgot, onReconfigure, welcomeBack } from './membership.ts';
 import { type AppendReply, type Message, MessageKind, type Removed } from './message.ts';
 import type { Output, RefusalCode } from './output.ts';
 import { beginRound, endPatience, onRead, refuseReads, releaseReads } from './reads.ts';
@@ -342,6 +342,7 @@ function onReply(raft: RaftState, reply: AppendReply, life: Life, nowMs: number,
 /** With a link may come the proof that a life of the peer ended which may have held a lease. */
 function onLink(raft: RaftState, { peer, life }: LinkResetInput, nowMs: number, output: Output): void {
   onLinkReset(raft, peer, nowMs, output);
+  if (life !== undefined) welcomeBack(raft, peer, output);
   if (life !== undefined && bury(leaderStateOf(raft), peer, life)) afterProgress(raft, nowMs, output);
 }
 

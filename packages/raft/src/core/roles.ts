@@ -88,6 +88,8 @@ export function becomeLeader(raft: RaftState, nowMs: number, output: Output): vo
   assert(raft.role === Role.candidate && raft.hardStateDurable, 'a leader was elected, and its own vote is durable');
   const leader = new LeaderState({ nowMs, heartbeatDueMs: nowMs + raft.options.heartbeatMs });
   raft.leader = leader;
+  // Who removed them may have died before it could tell them.
+  for (const id of raft.formerMembers()) leader.departed.add(id);
   followConfiguration(raft, raft.log.lastIndex + 1, nowMs);
   raft.votes.clear();
   raft.quorumLost = false;

@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts';
 import type { Prng } from '../base/prng.ts';
-import { isVoter } from './configuration.ts';
+import { isVoter, replicasOf } from './configuration.ts';
 import { EarlyElection, earlyRetryMsMax, earlyRetryMsMin } from './early-election.ts';
 import { Log } from './log.ts';
 import type { Output } from './output.ts';
@@ -336,6 +336,14 @@ export class RaftState {
   committedConfigurationsSince(afterIndex: Index): readonly Configuration[] {
     const later = this.configurations.filter(({ index }) => index > afterIndex && index <= this.log.commit);
     return [this.configurationAt(afterIndex), ...later].map(({ configuration }) => configuration);
+  }
+
+  /** Others that were in the group at some time, as far as the log still knows, and are not now. */
+  formerMembers(): ReadonlySet<NodeId> {
+    const former = new Set(this.configurations.flatMap(({ configuration }) => replicasOf(configuration)));
+    for (const id of replicasOf(this.configuration)) former.delete(id);
+    former.delete(this.id);
+    return former;
   }
 
   /** Gives up the entries through `index`. The configuration in effect there stays known. */

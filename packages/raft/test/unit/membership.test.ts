@@ -1,5 +1,16 @@
 import { expect, test } from 'vitest';
-import { catchUpRoundsMax, entry, EntryKind, InputKind, membersMax, type Note, nodeId } from '../../src/core/index.ts';
+import {
+  applyConfigurationChange,
+  catchUpRoundsMax,
+  entry,
+  EntryKind,
+  firstLife,
+  InputKind,
+  membersMax,
+  type NodeId,
+  type Note,
+  nodeId,
+} from '../../src/core/index.ts';
 import type { MembershipChange } from '../../src/core/types.ts';
 import { Single, votersOnly } from './single.ts';
 
@@ -78,6 +89,42 @@ test('a move is one entry, in effect when it is appended, and nothing else chang
   node.ack('n2');
   expect(node.raft.committedConfiguration).toBe(node.raft.configuration);
   expect(node.raft.log.lastIndex).toBe(2);
+});
+
+test('a joint change that is given up brings everybody back whom it was to remove, learners too', () => {
+  const [n3, n5] = ['n3', 'n5'].map(nodeId) as [NodeId, NodeId];
+  const node = leading();
+  commit(node);
+  change(node, { addLearners: [n4, n5] });
+  commit(node);
+  change(node, { remove: [n3, n5], promote: [n4] });
+  node.ack('n4');
+  commit(node);
+  expect(node.raft.configuration).toMatchObject({ incoming: ['n1', 'n2', 'n4'], outgoing: ['n1', 'n2', 'n3'] });
+  expect(node.raft.configuration.learners).toEqual([]);
+  change(node, null);
+  expect(node.raft.configuration).toMatchObject({ incoming: ['n1', 'n2', 'n3'], outgoing: [], learners: [n4, n5] });
+  expect(node.raft.configuration.members.map(({ id }) => id)).toEqual(['n1', 'n2', 'n3', 'n4', 'n5']);
+  expect(node.raft.leader?.progress.has(n5)).toBe(true);
+});
+
+test('a learner that was removed is told so by a later leader, and when it comes back', () => {
+  const kind = EntryKind.configuration;
+  const before = applyConfigurationChange(votersOnly('n1', 'n2', 'n3'), { kind: 'change', addLearners: [n4] });
+  const configurations = [before, votersOnly('n1', 'n2', 'n3')];
+  const entries = configurations.map((configuration, at) =>
+    entry({ index: at + 1, term: 1, kind, timeMs: 0, configuration }),
+  );
+  const node = new Single({ voters: [], term: 1, entries });
+  node.lead();
+  expect(node.output.messages.filter(({ to }) => to === n4)).toEqual([]);
+  node.step({ kind: InputKind.linkReset, peer: n4, life: firstLife });
+  expect(node.output.messages).toEqual([]);
+  const farewell = { kind: 16, from: 'n1', to: n4, term: 2, configurationIndex: 2 };
+  node.ack('n2');
+  expect(node.output.messages).toContainEqual(farewell);
+  expect(node.step({ kind: InputKind.linkReset, peer: n4, life: firstLife })).toEqual([farewell]);
+  expect(node.step({ kind: InputKind.linkReset, peer: nodeId('n9'), life: firstLife })).toEqual([]);
 });
 
 test('only a leader changes the configuration, and a leader that hands over does not', () => {
