@@ -88,7 +88,9 @@ export class Turn {
     this.onSweep = parts.onSweep;
     this.stallTimeoutMs = parts.stallTimeoutMs;
     const { clock, leaseMs } = parts;
-    this.timeGuard = new TimeGuard({ nowMs: clock.nowMs(), wallMs: clock.wallMs(), stallMs: leaseMs / 2 });
+    // Without leases there is none to drop.
+    const stallMs = leaseMs === 0 ? Number.POSITIVE_INFINITY : leaseMs / 2;
+    this.timeGuard = new TimeGuard({ nowMs: clock.nowMs(), wallMs: clock.wallMs(), stallMs });
     this.onMembersChanged = parts.onMembersChanged;
     this.onStateDamaged = parts.onStateDamaged;
   }

@@ -168,3 +168,23 @@ test('the metrics and events of the specification are there', async () => {
   expect(elected).toMatchObject({ scope: 'Raft', event: { group: 1, node: leader.id } });
   await world.close();
 });
+
+test('a group at rest is as quiet without leases as with them', async () => {
+  const sent: number[] = [];
+  for (const leaseMs of [0, 2000]) {
+    const world = await HostWorld.elected({ config: { leaseMs } });
+    const { host } = world.leading();
+    await world.run(1000);
+    const before = host.status().transport['framesSent'] ?? 0;
+    // The loop comes late a little, as it does.
+    for (let left = 3000; left > 0; left -= 7) {
+      world.clock.advance(6);
+      await world.run(1);
+    }
+    sent.push((host.status().transport['framesSent'] ?? 0) - before);
+    await world.close();
+  }
+  const [without = 0, withLeases = 0] = sent;
+  expect(withLeases).toBeGreaterThan(30);
+  expect(Math.abs(without - withLeases)).toBeLessThan(5);
+});
