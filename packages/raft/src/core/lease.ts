@@ -29,7 +29,8 @@ export function promiseLease(
 ): void {
   if (append.leaseMs === 0) return;
   const durationMs = stretched(append.leaseMs, append.driftPpm);
-  const held = raft.promises.find((promise) => promise.term === append.term);
+  // Not what this node promised itself when it stood in this term: whoever won holds the lease.
+  const held = raft.promises.find(({ term, holder: to }) => term === append.term && to === append.from);
   const untilMs = Math.max(held?.untilMs ?? 0, nowMs + durationMs);
   if (held !== undefined && durationMs <= held.durationMs) {
     held.untilMs = untilMs;

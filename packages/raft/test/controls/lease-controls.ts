@@ -43,6 +43,20 @@ export const leaseControls: readonly Control[] = [
     ordeal: core,
   },
   {
+    name: 'promise-left-to-oneself',
+    bug: 'A candidate that lost takes what it promised itself for its promise to the winner, and lets go of it.',
+    edits: [
+      edit(
+        'core/lease.ts',
+        'term === append.term && to === append.from',
+        'term === append.term && (to === append.from || to === raft.id)',
+      ),
+    ],
+    seeds: 1000,
+    caughtBy: /LeasePromise|LeaseDisjoint|LeaseRead/,
+    ordeal: core,
+  },
+  {
     name: 'promise-not-written',
     bug: 'A promise is kept in memory only.',
     edits: [edit('core/state.ts', '    promises: raft.promises.map(', '    promises: [].map(')],

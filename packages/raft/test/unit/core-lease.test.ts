@@ -8,7 +8,7 @@ import {
   type VoteReply,
 } from '../../src/core/index.ts';
 import { leaseUntilMs } from '../../src/core/lease.ts';
-import { appendsTo, Single, voteReply } from './single.ts';
+import { append, appendsTo, Single, voteReply } from './single.ts';
 
 // The promise lease at its edges, one leader under a microscope (docs/reads.md).
 
@@ -147,6 +147,27 @@ test('a copy of the disk of a leader tells whom it votes for of the lease that t
   winner.persist();
   winner.step({ kind: InputKind.message, message: vote as VoteReply, life: copy.raft.life });
   expect(winner.raft.leader?.barriers).toHaveLength(1);
+});
+
+test('a candidate that lost promises the lease to the winner, and does not take its own word for that', () => {
+  const loser = new Single({ voters: ['n1', 'n2', 'n3'], options: { leaseMs } });
+  loser.step({ kind: InputKind.campaign });
+  loser.receive(voteReply({ from: 'n3', to: 'n1', term: 1, pre: true }));
+  loser.persist();
+  expect(loser.raft.promises).toMatchObject([{ term: 1, holder: 'n1' }]);
+  // n2 got the vote of n3. From here on its lease rests on this node alone.
+  loser.nowMs = 1000;
+  const life = { incarnation: 4, deadSince: 2, lineage: 9 };
+  const message = append({ from: n2, to: loser.raft.id, term: 1, sentMs: 700, leaseMs, driftPpm: 10_000 });
+  expect(loser.step({ kind: InputKind.message, message, life })).toEqual([]);
+  const promised = [{ term: 1, holder: 'n2', incarnation: 4, lineage: 9 }];
+  expect(loser.output.hardState?.promises).toMatchObject(promised);
+  loser.persist();
+  // Elected by n3, who has promised nobody anything, it waits for n2 all the same.
+  loser.nowMs = 1400;
+  loser.lead();
+  expect(loser.raft.leader?.barriers).toMatchObject(promised);
+  expect(loser.raft.leader?.barrierUntilMs).toBeGreaterThanOrEqual(1000 + leaseMs);
 });
 
 test('a promise by a clock that runs too fast is none, though others keep time', () => {

@@ -79,7 +79,8 @@ export class LeaseChecker {
       if (earnedIn >= term || earnedIn < committedTerm || untilMs <= cluster.nowMs) continue;
       if (holder.life !== life || !mayHold(holder, { term: earnedIn, sentMs }) || holder.suspended) continue;
       if (cluster.nodes.get(to)?.raft.releasedTerm === earnedIn) continue;
-      const toldMs = promises.find((promise) => promise.term === earnedIn)?.remainingMs ?? 0;
+      const told = promises.find((promise) => promise.term === earnedIn && promise.holder === id);
+      const toldMs = told?.remainingMs ?? 0;
       assert(
         cluster.nowMs + toldMs / node.clockRate >= untilMs - roundingMs,
         'LeasePromise: a vote tells for how long its voter has promised a lease, restarts included',

@@ -113,7 +113,8 @@ export class LeaseChecker implements Checker {
       if (earnedIn >= term || earnedIn < committedTerm || earnedIn === released) continue;
       const leftMs = leftOf(earned, group, earnedIn);
       if (leftMs <= 0) continue;
-      const toldMs = promises.find((promise) => promise.term === earnedIn)?.remainingMs ?? 0;
+      const told = promises.find(({ holder, term: of }) => of === earnedIn && holder === earned.holder.id);
+      const toldMs = told?.remainingMs ?? 0;
       requireThat(
         toldMs >= leftMs - roundingMs,
         'LeasePromise',
