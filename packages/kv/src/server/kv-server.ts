@@ -160,6 +160,7 @@ export class KvServer implements NodeContext {
     this.#engine = await openEngine(settings.engine, {
       path: join(settings.dataDir, 'state'),
       onFailed: (cause) => this.#fail(engineFailed(cause)),
+      onDamaged: (why) => this.#logger.error({ why }, 'the keys on disk are built anew from the log and the snapshots'),
     });
     for (let shard = 0; shard < shards; shard += 1) {
       const stateMachine = this.#engine.stateMachine(shard + 1);

@@ -16,15 +16,17 @@ export interface EngineOptions {
   readonly path: string;
   /** The engine cannot write any more. Told once. */
   readonly onFailed: (error: unknown) => void;
+  /** What the engine had kept is damaged: it starts with nothing, and is given everything anew. Default: nobody is told. */
+  readonly onDamaged?: (why: string) => void;
 }
 
 /** Loads the engine, and opens what it has on disk. */
-export async function openEngine(kind: EngineKind, { path, onFailed }: EngineOptions): Promise<Engine> {
+export async function openEngine(kind: EngineKind, options: EngineOptions): Promise<Engine> {
   if (kind === 'memory') {
     return { stateMachine: () => new KvStateMachine(), close: () => Promise.resolve() };
   }
   const { LmdbEnvironment } = await import('./lmdb/environment.ts');
-  const environment = new LmdbEnvironment({ path, onFailed });
+  const environment = new LmdbEnvironment(options);
   return {
     stateMachine: (group) => new KvStateMachine({ store: environment.store(group) }),
     close: () => environment.close(),

@@ -47,6 +47,12 @@ export function makeEntry(
   return new Entry(place, value, expireMs, marks);
 }
 
+/** Whether an entry that comes from a disk is what was once written there. */
+export function isIntact(entry: Entry): boolean {
+  hash(entry.key, entry.value, entry.expireMs);
+  return low === entry.hashLow && high === entry.hashHigh;
+}
+
 // What `hash` answers: two numbers, without an object for each key that is written.
 let low = 0;
 let high = 0;

@@ -9,7 +9,7 @@ import { LimboCheck } from './limbo.ts';
 import { MemoryStore } from './memory-store.ts';
 import * as reads from './reads.ts';
 import { readSnapshot, writeSnapshot } from './snapshot.ts';
-import type { Store } from './store.ts';
+import { isStoreDamaged, type Store } from './store.ts';
 import * as stringWrites from './string-writes.ts';
 
 const writeHandlers: Readonly<Record<string, Handler>> = {
@@ -105,7 +105,7 @@ export class KvStateMachine implements StateMachine {
   apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     let results: Uint8Array[];
     try {
-      results = entries.map((entry) => this.#applyOne(entry));
+      results = this.#whole(() => entries.map((entry) => this.#applyOne(entry)));
     } catch (error) {
       // Half a batch must not reach the disk: after a restart it would be applied twice.
       this.#store.discard();
@@ -117,16 +117,16 @@ export class KvStateMachine implements StateMachine {
   }
 
   query(query: Uint8Array): Uint8Array {
-    return this.#execute(this.#reads, query);
+    return this.#whole(() => this.#execute(this.#reads, query));
   }
 
   /** Per key for reads that name their keys; scans, counts and the like conflict with any entry. */
   conflicts(query: Uint8Array, entries: readonly AppliedEntry[]): boolean {
-    return this.#limbo.conflicts(this.#store, query, entries);
+    return this.#whole(() => this.#limbo.conflicts(this.#store, query, entries));
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
-    return writeSnapshot(this.#store.capture());
+    return writeSnapshot(this.#whole(() => this.#store.capture()));
   }
 
   async restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
@@ -158,11 +158,11 @@ export class KvStateMachine implements StateMachine {
   }
 
   advanceTime(timeMs: number): void {
-    this.#store.advanceTime(timeMs);
+    this.#whole(() => this.#store.advanceTime(timeMs));
   }
 
   nextDeadlineMs(): number | null {
-    return this.#store.nextDeadlineMs;
+    return this.#whole(() => this.#store.nextDeadlineMs);
   }
 
   /** Number of keys. */
@@ -173,6 +173,17 @@ export class KvStateMachine implements StateMachine {
   /** 16 hex digits: the same on replicas that hold the same keys, values and expiry times. */
   digest(): string {
     return this.#store.digest;
+  }
+
+  /** @throws NoriError STATE_DAMAGED, once for all: what was found once would not be found by every other call. */
+  #whole<T>(act: () => T): T {
+    if (this.#store.damage !== null) throw this.#store.damage;
+    try {
+      return act();
+    } catch (error) {
+      if (isStoreDamaged(error)) this.#store.condemn(error);
+      throw error;
+    }
   }
 
   #applyOne({ command, timeMs }: AppliedEntry): Uint8Array {

@@ -1,3 +1,4 @@
+import type { NoriError } from 'nori-raft';
 import { slotOf } from '../commands/key-slot.ts';
 import { type Entry, makeEntry } from './entry.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
@@ -188,6 +189,15 @@ export class MemoryStore implements Store {
       found.push(key);
     }
     return found;
+  }
+
+  /** Memory is trusted. */
+  get damage(): null {
+    return null;
+  }
+
+  condemn(damage: NoriError): void {
+    throw damage;
   }
 
   capture(): Capture {

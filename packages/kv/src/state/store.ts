@@ -1,4 +1,4 @@
-import type { AppliedPosition } from 'nori-raft';
+import { type AppliedPosition, NoriError } from 'nori-raft';
 import type { Entry } from './entry.ts';
 import type { ScanPage } from './scan.ts';
 import type { Value } from './value.ts';
@@ -67,6 +67,19 @@ export interface Store {
   adopt(at: AppliedPosition | null): Promise<void>;
   /** The store is given up: it was not filled after all, or another took over. */
   discard(): void;
+  /** What it has on disk turned out not to be what was written there, or null. Nothing may be answered from it then. */
+  readonly damage: NoriError | null;
+  /** From here on it is damaged, and after a restart it is not gone on from. */
+  condemn(damage: NoriError): void;
+}
+
+/** What the methods of a store throw when they come upon something that is not as it was written. */
+export function storeDamaged(what: string, cause?: unknown): NoriError {
+  return new NoriError('STATE_DAMAGED', { message: `the stored keys are damaged: ${what}`, cause });
+}
+
+export function isStoreDamaged(error: unknown): error is NoriError {
+  return error instanceof NoriError && error.code === 'STATE_DAMAGED';
 }
 
 export function hexDigest(low: number, high: number): string {

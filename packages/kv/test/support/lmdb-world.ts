@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AppliedEntry } from 'nori-raft';
@@ -22,6 +22,13 @@ export class LmdbWorld {
     const environment = new LmdbEnvironment({ path: this.freshPath(), gatherMs: 100_000, ...options });
     this.#opened.push(environment);
     return environment;
+  }
+
+  /** What another process would find there. */
+  copyOf(path: string): string {
+    const copy = this.freshPath();
+    cpSync(path, copy, { recursive: true });
+    return copy;
   }
 
   async close(): Promise<void> {

@@ -1,35 +1,32 @@
-import { open } from 'lmdb';
 import { decodeHead, Generation, generationOf, generationStart, type Head, headKey } from './layout.ts';
 import { LmdbStore } from './lmdb-store.ts';
+import { openTree } from './open-tree.ts';
+import { Patrol } from './patrol.ts';
 import { type Tree, treeKeys } from './tree.ts';
 import { TreeWriter, type TreeWriterOptions } from './tree-writer.ts';
 
 export interface LmdbOptions extends TreeWriterOptions {
   /** A directory; made when it is missing. */
   readonly path: string;
+  /** What was there is damaged, and is built anew. */
+  readonly onDamaged?: (why: string) => void;
+  /** How long what is there is looked at before it is served, in ms; the rest is looked at meanwhile. Default 1000. */
+  readonly checkMs?: number;
 }
-
-/** Address space, not memory and not disk: the file grows as it needs to, and the map behind it. */
-const mapBytes = 2 ** 36;
-const readersMax = 512;
 
 /** The state of a node on disk: one tree for all its groups. */
 export class LmdbEnvironment {
   readonly tree: Tree;
   readonly #writer: TreeWriter;
+  readonly #checked: ReadonlySet<number>;
+  readonly #patrol = new Patrol();
   #closing: Promise<void> | null = null;
 
   constructor(options: LmdbOptions) {
-    this.tree = open<Buffer, Buffer>({
-      path: options.path,
-      noSubdir: false,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      mapSize: mapBytes,
-      maxReaders: readersMax,
-      // Else a transaction that fails also rejects a promise that nobody is given.
-      eventTurnBatching: false,
-    });
+    const { path, checkMs = 1000, onDamaged = () => undefined } = options;
+    const { tree, checked } = openTree(path, checkMs, onDamaged);
+    this.tree = tree;
+    this.#checked = checked;
     this.#writer = new TreeWriter(this.tree, options.path, options);
   }
 
@@ -53,7 +50,9 @@ export class LmdbEnvironment {
           };
     for (const generation of generations)
       if (generation !== head.generation) this.#writer.abandon(new Generation(group, generation));
-    return new LmdbStore(this.#writer, group, head, null);
+    const store = new LmdbStore(this.#writer, group, head, null);
+    if (head.position !== null && !this.#checked.has(group)) this.#patrol.add(store);
+    return store;
   }
 
   /** Resolves when everything the store holds now is durable. */
@@ -63,6 +62,7 @@ export class LmdbEnvironment {
 
   /** Writes what is left, for as long as that succeeds, and lets go of the files. */
   close(): Promise<void> {
+    this.#patrol.stop();
     this.#closing ??= this.#writer.close().then(() => this.tree.close());
     return this.#closing;
   }

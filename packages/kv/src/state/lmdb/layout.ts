@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { crc32 } from 'node:zlib';
 import type { AppliedPosition } from 'nori-raft';
-import { Entry, keyOrder } from '../entry.ts';
+import { Entry, isIntact, keyOrder } from '../entry.ts';
 import { copyInto, toValue, type Value } from '../value.ts';
 
 /**
@@ -13,8 +14,9 @@ import { copyInto, toValue, type Value } from '../value.ts';
  * `name` is 0 and the key, or, for a key longer than a tree's key may be, 1 and its SHA-256. The value of a key is
  * `expiry f64 | hashes i32 i32 | length of key u32 | key, if it is a long one | value`, little-endian. A generation holds
  * everything between two flushes or restores: what replaces a whole state is written beside it, and the head decides.
+ * The hashes are of key, value and expiry, and a head ends in a checksum of itself: a tree has none of its own.
  */
-const formatVersion = 1;
+const formatVersion = 2;
 const Kind = { head: 0, expiry: 1, key: 2 } as const;
 const prefixBytes = 9;
 const placeBytes = 6;
@@ -22,6 +24,7 @@ const placeBytes = 6;
 const plainNameBytesMax = 1024;
 const recordHeaderBytes = 20;
 const headBytes = 48;
+const headChecksumBytes = 4;
 
 /** What a group has come to. Stored with every change, in the same transaction. */
 export interface Head {
@@ -51,7 +54,7 @@ export function headKey(group: number): Buffer {
 }
 
 export function encodeHead(head: Head): Buffer {
-  const record = Buffer.alloc(headBytes);
+  const record = Buffer.alloc(headBytes + headChecksumBytes);
   record.writeUInt32LE(formatVersion, 0);
   record.writeUInt32LE(head.generation, 4);
   record.writeDoubleLE(head.position?.index ?? 0, 8);
@@ -60,11 +63,18 @@ export function encodeHead(head: Head): Buffer {
   record.writeDoubleLE(head.count, 32);
   record.writeInt32LE(head.digestLow, 40);
   record.writeInt32LE(head.digestHigh, 44);
+  record.writeUInt32LE(crc32(record.subarray(0, headBytes)), headBytes);
   return record;
 }
 
-/** @throws StoreFormatError. */
-export function decodeHead(record: Buffer): Head {
+/**
+ * Null: it is not what was written, or was written before heads had checksums.
+ *
+ * @throws StoreFormatError.
+ */
+export function decodeHead(record: Buffer): Head | null {
+  const checksumAt = record.length - headChecksumBytes;
+  if (checksumAt < 4 || record.readUInt32LE(checksumAt) !== crc32(record.subarray(0, checksumAt))) return null;
   const version = record.readUInt32LE(0);
   if (version !== formatVersion)
     throw new StoreFormatError(`store format ${version} is not supported, only ${formatVersion} is`);
@@ -151,6 +161,14 @@ export function generationStart(group: number, generation: number): Buffer {
   return prefix(0, group, generation, 0);
 }
 
+export function groupStart(group: number): Buffer {
+  return prefix(0, group, 0, 0);
+}
+
+export function groupOf(key: Buffer): number {
+  return key.readUInt32BE(0);
+}
+
 export function generationOf(key: Buffer): number {
   return key.readUInt32BE(4);
 }
@@ -190,19 +208,33 @@ export function writeRecord(target: Buffer, entry: Entry): void {
   copyInto(target, recordHeaderBytes + keyBytes, entry.value);
 }
 
-/** The key of a record. */
-export function recordKey(treeKey: Buffer, record: Buffer): string {
-  return plainKey(treeKey) ?? record.toString('latin1', recordHeaderBytes, recordHeaderBytes + record.readUInt32LE(16));
+/** The key of a record, or null: the record is not what was written. */
+export function recordKey(treeKey: Buffer, record: Buffer): string | null {
+  const plain = plainKey(treeKey);
+  if (plain !== null) return plain;
+  const from = valueStart(record);
+  if (from === null) return null;
+  const key = record.toString('latin1', recordHeaderBytes, from);
+  return nameOf(key).equals(treeKey.subarray(prefixBytes + placeBytes)) ? key : null;
+}
+
+/** Where the value of a record begins, or null when it is too short to have one. */
+function valueStart(record: Buffer): number | null {
+  if (record.length < recordHeaderBytes) return null;
+  const from = recordHeaderBytes + record.readUInt32LE(16);
+  return from <= record.length ? from : null;
 }
 
 // One for all calls: entries are made for each key that is read.
 const marks = { hashLow: 0, hashHigh: 0, born: 0 };
 
-/** The entry a record holds. `record` may be overwritten afterwards. */
-export function readRecord(key: string, slot: number, record: Buffer): Entry {
-  const from = recordHeaderBytes + record.readUInt32LE(16);
+/** The entry a record holds, or null: it is not what was written. `record` may be overwritten afterwards. */
+export function readRecord(key: string, slot: number, record: Buffer): Entry | null {
+  const from = valueStart(record);
+  if (from === null) return null;
   const value: Value = toValue(record.subarray(from, record.length));
   marks.hashLow = record.readInt32LE(8);
   marks.hashHigh = record.readInt32LE(12);
-  return new Entry({ key, slot }, value, record.readDoubleLE(0), marks);
+  const entry = new Entry({ key, slot }, value, record.readDoubleLE(0), marks);
+  return isIntact(entry) ? entry : null;
 }

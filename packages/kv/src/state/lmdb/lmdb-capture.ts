@@ -1,9 +1,9 @@
 import type { Transaction } from 'lmdb';
 import type { Entry } from '../entry.ts';
-import type { Capture } from '../store.ts';
+import { type Capture, hexDigest, storeDamaged } from '../store.ts';
 import { changeOf, type Layer, newestChanges } from './layer.ts';
-import { type Generation, readRecord, recordKey, slotOfKey } from './layout.ts';
-import { after, type Tree } from './tree.ts';
+import { type Generation } from './layout.ts';
+import { after, entryOf, reading, type Tree } from './tree.ts';
 
 /** How much is read from the tree at a time. A cursor that stays open between turns would be in the way of others. */
 const pageBytes = 64 * 1024;
@@ -33,7 +33,23 @@ export class LmdbCapture implements Capture {
     this.#transaction = tree.useReadTransaction();
   }
 
+  /** @throws NoriError STATE_DAMAGED, at the latest when all are read and it is not all there should be. */
   *entries(): Generator<Entry, void, void> {
+    let count = 0;
+    let low = 0;
+    let high = 0;
+    for (const entry of this.#all()) {
+      count += 1;
+      low = (low + entry.hashLow) | 0;
+      high = (high + entry.hashHigh) | 0;
+      yield entry;
+    }
+    if (this.#transaction === null) return;
+    if (count !== this.count || hexDigest(low, high) !== this.digest)
+      throw storeDamaged(`the tree holds ${count} keys, not the ${this.count} that were written`);
+  }
+
+  *#all(): Generator<Entry, void, void> {
     for (const { entry } of newestChanges(this.#layers)) if (entry !== null) yield entry;
     let start: Buffer | null = this.#generation.place(0, 0);
     while (start !== null && this.#transaction !== null) {
@@ -53,13 +69,14 @@ export class LmdbCapture implements Capture {
   #readPage(transaction: Transaction, start: Buffer, page: Entry[]): Buffer | null {
     let bytes = 0;
     const range = { start, end: this.#generation.keysEnd, transaction };
-    for (const { key: treeKey, value: record } of this.#tree.getRange(range)) {
-      const key = recordKey(treeKey, record);
-      const slot = slotOfKey(treeKey);
-      bytes += record.length;
-      if (changeOf(this.#layers, slot, key) === undefined) page.push(readRecord(key, slot, record));
-      if (bytes >= pageBytes) return after(treeKey);
-    }
-    return null;
+    return reading(() => {
+      for (const { key: treeKey, value: record } of this.#tree.getRange(range)) {
+        const entry = entryOf(treeKey, record);
+        bytes += record.length;
+        if (changeOf(this.#layers, entry.slot, entry.key) === undefined) page.push(entry);
+        if (bytes >= pageBytes) return after(treeKey);
+      }
+      return null;
+    });
   }
 }

@@ -1,9 +1,10 @@
-import { cpSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import type { AppliedEntry } from 'nori-raft';
 import { afterAll, describe, expect, test } from 'vitest';
 import { apply, ask, encode, LmdbWorld } from '../../../test/support/lmdb-world.ts';
 import { KvStateMachine } from '../kv-state-machine.ts';
 import type { LmdbEnvironment } from './environment.ts';
+import { headKey } from './layout.ts';
 import type { LmdbStore } from './lmdb-store.ts';
 
 const world = new LmdbWorld();
@@ -27,9 +28,7 @@ async function imageOf(...lines: string[]): Promise<KvStateMachine> {
 
 /** What another process would find. */
 function reopened(path: string): LmdbEnvironment {
-  const copy = world.freshPath();
-  cpSync(path, copy, { recursive: true });
-  return world.open({ path: copy });
+  return world.open({ path: world.copyOf(path) });
 }
 
 describe('a restored image', () => {
@@ -173,9 +172,9 @@ test('a store of a newer version is refused', async () => {
   const store = environment.store(1);
   await apply(new KvStateMachine({ store }), [entry(1, 'set k 1')]);
   await environment.written(store);
-  const [head] = [...environment.tree.getKeys({ limit: 1 })] as [Buffer];
-  const record = Buffer.from(environment.tree.getBinary(head) as Buffer);
-  record.writeUInt32LE(2, 0);
-  await environment.tree.put(head, record);
-  expect(() => environment.store(1)).toThrow('store format 2 is not supported, only 1 is');
+  const record = Buffer.from(environment.tree.getBinary(headKey(1)) as Buffer);
+  record.writeUInt32LE(3, 0);
+  record.writeUInt32LE(crc32(record.subarray(0, -4)), record.length - 4);
+  await environment.tree.put(headKey(1), record);
+  expect(() => reopened(path)).toThrow('store format 3 is not supported, only 2 is');
 });

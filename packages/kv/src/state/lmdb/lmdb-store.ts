@@ -1,12 +1,12 @@
-import type { AppliedPosition } from 'nori-raft';
+import type { AppliedPosition, NoriError } from 'nori-raft';
 import { slotCount, slotOf } from '../../commands/key-slot.ts';
 import { type Entry, keyOrder, makeEntry } from '../entry.ts';
 import { ExpiryHeap } from '../expiry-heap.ts';
 import { orderCount, type ScanPage } from '../scan.ts';
-import { type Capture, hexDigest, type Place, type Store } from '../store.ts';
+import { type Capture, hexDigest, type Place, type Store, storeDamaged } from '../store.ts';
 import type { Value } from '../value.ts';
 import { LmdbCapture } from './lmdb-capture.ts';
-import { ExpiryWalk } from './expiry-walk.ts';
+import { ExpiryWalk, type StoredExpiry } from './expiry-walk.ts';
 import { type Change, changeOf, Layer, newestChanges } from './layer.ts';
 import {
   encodeHead,
@@ -19,7 +19,7 @@ import {
   slotOfKey,
   writeRecord,
 } from './layout.ts';
-import { after, storedKey, type Tree, treeKeys } from './tree.ts';
+import { after, reading, storedKey, type Tree, treeKeys } from './tree.ts';
 import type { ChangedStore, TreeWriter } from './tree-writer.ts';
 
 const pageKeys = 256;
@@ -33,6 +33,7 @@ export class LmdbStore implements Store, ChangedStore {
   timeMs: number;
   durablePosition: AppliedPosition | null;
   countedBytes = 0;
+  damage: NoriError | null = null;
   readonly #writer: TreeWriter;
   readonly #group: number;
   #generation: Generation;
@@ -125,10 +126,16 @@ export class LmdbStore implements Store, ChangedStore {
       const { top } = this.#expiring;
       const onDisk = this.#expiries.next(this.#isUnchanged);
       if (top !== undefined && top.expireMs <= timeMs) this.remove(top);
-      else if (onDisk !== null && onDisk.expireMs <= timeMs) this.remove(this.#find(onDisk.key, onDisk.slot) as Entry);
+      else if (onDisk !== null && onDisk.expireMs <= timeMs) this.remove(this.#expired(onDisk));
       else break;
     }
     this.#writer.changed(this);
+  }
+
+  #expired({ key, slot, expireMs }: StoredExpiry): Entry {
+    const entry = this.#find(key, slot);
+    if (entry?.expireMs !== expireMs) throw storeDamaged(`a lifetime is noted for ${key} that it does not have`);
+    return entry;
   }
 
   clear(): void {
@@ -189,9 +196,10 @@ export class LmdbStore implements Store, ChangedStore {
 
   countInSlot(slot: number): number {
     const start = this.#generation.place(slot, 0);
-    let count = this.#tree.getKeysCount({ start, end: this.#generation.place(slot + 1, 0) });
+    const range = { start, end: this.#generation.place(slot + 1, 0) };
+    let count = reading(() => this.#tree.getKeysCount(range));
     for (const { key, entry } of this.#changesOfSlot(slot)) {
-      if (this.#stored(key, slot) !== undefined) count -= 1;
+      if (reading(() => this.#stored(key, slot)) !== undefined) count -= 1;
       if (entry !== null) count += 1;
     }
     return count;
@@ -250,6 +258,14 @@ export class LmdbStore implements Store, ChangedStore {
     this.#writer.forget(this);
   }
 
+  condemn(damage: NoriError): void {
+    this.damage ??= damage;
+    if (this.#state === 'discarded') return;
+    this.discard();
+    // Without a head the next start takes the state from the log and the snapshots.
+    this.#writer.forgetHead(this.#group);
+  }
+
   writeChanges(): () => void {
     if (this.#state === 'discarded') return () => undefined;
     this.#freeze();
@@ -284,8 +300,16 @@ export class LmdbStore implements Store, ChangedStore {
   #find(key: string, slot: number): Entry | undefined {
     const change = changeOf(this.#layers, slot, key);
     if (change !== undefined) return change.entry ?? undefined;
-    const record = this.#stored(key, slot);
-    return record === undefined ? undefined : readRecord(key, slot, record);
+    let entry: Entry | null;
+    try {
+      const record = this.#stored(key, slot);
+      if (record === undefined) return undefined;
+      entry = readRecord(key, slot, record);
+    } catch (error) {
+      throw storeDamaged('the tree cannot be read', error);
+    }
+    if (entry === null) throw storeDamaged(`the record of ${key} is not what was written`);
+    return entry;
   }
 
   /** The record in the tree, valid until the next one is asked for. */

@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { Generation, generationStart } from './layout.ts';
+import { Generation, generationStart, headKey } from './layout.ts';
 import { type Tree, treeKeys } from './tree.ts';
 
 export interface TreeWriterOptions {
@@ -24,6 +24,10 @@ const sweepKeys = 2000;
 
 /** lmdb's own word for it: its address space is used up. */
 const mapFull = -30_792;
+
+export function isMapFull(error: unknown): boolean {
+  return ((error ?? {}) as { readonly code?: unknown }).code === mapFull;
+}
 
 const delay = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms));
 const nextTurn = (): Promise<void> => new Promise((wake) => setImmediate(wake));
@@ -83,6 +87,11 @@ export class TreeWriter {
   abandon(generation: Generation): void {
     this.#abandoned.push(generation);
     this.#schedule();
+  }
+
+  /** What the head of a group names is not to be gone on from. Not awaited: a start that finds it all the same looks at it first. */
+  forgetHead(group: number): void {
+    this.tree.remove(headKey(group)).catch((error: unknown) => void causeOf(error));
   }
 
   /** The store has something to write. */
@@ -230,7 +239,7 @@ async function causeOf(error: unknown): Promise<unknown> {
 /** Whether a commit failed for want of space, which may come back. A write that was cut short is reported as EIO. */
 async function isFull(cause: unknown, directory: string): Promise<boolean> {
   const { code } = (cause ?? {}) as { readonly code?: unknown };
-  if (code === constants.errno.ENOSPC || code === constants.errno.EDQUOT || code === mapFull) return true;
+  if (code === constants.errno.ENOSPC || code === constants.errno.EDQUOT || isMapFull(cause)) return true;
   if (code !== constants.errno.EIO) return false;
   return (await freeBytes(directory)) < roomBytesMin;
 }

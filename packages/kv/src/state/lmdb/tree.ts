@@ -1,14 +1,35 @@
 import type { RootDatabase } from 'lmdb';
-import { plainKey, recordKey } from './layout.ts';
+import type { Entry } from '../entry.ts';
+import { isStoreDamaged, storeDamaged } from '../store.ts';
+import { plainKey, readRecord, recordKey, slotOfKey } from './layout.ts';
 
 export type Tree = RootDatabase<Buffer, Buffer>;
 
-/** The keys from `start` to before `end`, at most `limit`, each of them the caller's own. Reverse: from the end back. */
+/**
+ * The keys from `start` to before `end`, at most `limit`, each of them the caller's own. Reverse: from the end back.
+ *
+ * @throws NoriError STATE_DAMAGED.
+ */
 export function treeKeys(
   tree: Tree,
-  range: { readonly start: Buffer; readonly end: Buffer; readonly limit: number; readonly reverse?: boolean },
+  range: {
+    readonly start: Buffer;
+    readonly end: Buffer;
+    readonly limit: number;
+    readonly reverse?: boolean;
+  },
 ): Buffer[] {
-  return [...tree.getKeys(range)];
+  return reading(() => [...tree.getKeys(range)]);
+}
+
+/** Runs what only reads a tree: what that throws is the tree's word for a page that is not what it should be. */
+export function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isStoreDamaged(error)) throw error;
+    throw storeDamaged('the tree cannot be read', error);
+  }
 }
 
 /** The smallest key after `key`. */
@@ -16,11 +37,28 @@ export function after(key: Buffer): Buffer {
   return Buffer.concat([key, Buffer.of(0)]);
 }
 
-/** The shard's key under a key of the tree. */
+/**
+ * The shard's key under a key of the tree.
+ *
+ * @throws NoriError STATE_DAMAGED.
+ */
 export function storedKey(tree: Tree, treeKey: Buffer): string {
   const plain = plainKey(treeKey);
   if (plain !== null) return plain;
-  const record = tree.getBinaryFast(treeKey);
-  if (record === undefined) throw new Error('the tree lists a key it does not hold');
-  return recordKey(treeKey, record);
+  const record = reading(() => tree.getBinaryFast(treeKey));
+  const key = record === undefined ? null : recordKey(treeKey, record);
+  if (key === null) throw storeDamaged('a long key is not what was written');
+  return key;
+}
+
+/**
+ * The entry under a key of the tree.
+ *
+ * @throws NoriError STATE_DAMAGED.
+ */
+export function entryOf(treeKey: Buffer, record: Buffer): Entry {
+  const key = recordKey(treeKey, record);
+  const entry = key === null ? null : readRecord(key, slotOfKey(treeKey), record);
+  if (entry === null) throw storeDamaged(`the record of ${key ?? 'a long key'} is not what was written`);
+  return entry;
 }
