@@ -213,7 +213,7 @@ export const replicationControls: readonly Control[] = [
     bug: 'An entry that conflicts with the one of the leader stays where it is.',
     edits: [edit('core/follower.ts', 'if (log.termAt(item.index) === item.term) continue;', 'continue;')],
     seeds: 50,
-    caughtBy: /./,
+    caughtBy: /DurableBeforeAck|LogMatching|CanonicalCommit|Assertion/,
     ordeal: { core: true },
   },
   {
@@ -257,7 +257,7 @@ export const replicationControls: readonly Control[] = [
       ),
     ],
     seeds: 50,
-    caughtBy: /./,
+    caughtBy: /LogMatching|TermMonotone|DurableBeforeAck|Assertion/,
     ordeal: { core: true },
   },
   {

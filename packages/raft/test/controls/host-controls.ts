@@ -167,7 +167,7 @@ export const hostControls: readonly Control[] = [
       ),
     ],
     seeds: 20,
-    caughtBy: /./,
+    caughtBy: /MessageHonesty|LogMatching|ElectionSafety|CommitQuorum|NoGroupHalts|Liveness/,
     ordeal: { nodes: 3, groups: 4 },
   },
   {

@@ -137,8 +137,7 @@ export const membershipControls: readonly Control[] = [
       ),
     ],
     seeds: 20,
-    caughtBy:
-      /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts|NoException/,
+    caughtBy: /ConfigSafety|CommitQuorum|ElectionSafety|LeaderCompleteness|CanonicalCommit|Liveness|NoGroupHalts/,
     ordeal: churn,
   },
   {
