@@ -40,6 +40,13 @@ export function addServeOptions(command: Command): Command {
       'how long a leader answers reads alone, and writes wait after its crash; 0: never (default: 2000)',
     )
     .option('--max-clock-drift <share>', 'how far clocks may run fast or slow (default: 0.01)')
+    .option('--snapshot-log-bytes <bytes>', 'a shard takes a snapshot after so much in its log (default: 256 MiB)')
+    .option('--snapshot-entries <count>', '... or after so many commands (default: 1000000)')
+    .option('--snapshot-tail-entries <count>', 'commands before a snapshot that the log keeps (default: 10000)')
+    .option(
+      '--snapshot-bytes-per-second <bytes>',
+      'what snapshots for other nodes may take of the network (default: 128 MiB)',
+    )
     .option('--config <file>', 'a JSON file with the same keys (dataDir, electionTimeoutMs, ...)')
     .addHelpText(
       'after',

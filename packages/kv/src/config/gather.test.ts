@@ -72,6 +72,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
   ['too many shards', { shards: '16385' }, /--shards must be at most 16384/],
   ['shards that are no number', { shards: 'many' }, /--shards must be a whole number/],
   ['a heartbeat that is no number', { heartbeatMs: 'NaN' }, /--heartbeat-ms must be a whole number/],
+  ['a snapshot after nothing', { snapshotEntries: '0' }, /--snapshot-entries must be at least 1/],
   ['a negative timeout', { commandTimeoutMs: '-5' }, /--command-timeout-ms must be at least 1/],
   ['a fraction', { heartbeatMs: '1.5' }, /--heartbeat-ms must be a whole number/],
   ['an unknown routing', { routing: 'guess' }, /--routing must be forward or redirect/],

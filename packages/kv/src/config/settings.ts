@@ -54,6 +54,12 @@ export interface Settings {
   readonly leaseMs: number;
   readonly maxClockDrift: number;
   readonly commandTimeoutMs: number;
+  /** A shard takes a snapshot after so many bytes of commands, or so many entries, and keeps so many of them in the log. */
+  readonly snapshotLogBytes: number;
+  readonly snapshotEntries: number;
+  readonly snapshotTailEntries: number;
+  /** What snapshots on their way to other nodes may take of the network. */
+  readonly snapshotBytesPerSecond: number;
   readonly keyBytesMax: number;
   readonly valueBytesMax: number;
   readonly clientsMax: number;
@@ -91,6 +97,10 @@ const shape = {
     .max(0.2, { error: 'must be at most 0.2' })
     .default(0.01),
   commandTimeoutMs: milliseconds(1).default(5000),
+  snapshotLogBytes: whole(1, Number.MAX_SAFE_INTEGER).default(256 * 1024 * 1024),
+  snapshotEntries: whole(1, Number.MAX_SAFE_INTEGER).default(1_000_000),
+  snapshotTailEntries: whole(0, Number.MAX_SAFE_INTEGER).default(10_000),
+  snapshotBytesPerSecond: whole(1024, Number.MAX_SAFE_INTEGER).default(128 * 1024 * 1024),
   keyBytesMax: whole(1, 1_048_576).default(65_536),
   valueBytesMax: whole(1, 268_435_456).default(8_388_608),
   clientsMax: whole(1, 1_000_000).default(10_000),

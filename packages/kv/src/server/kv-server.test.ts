@@ -45,6 +45,10 @@ async function setUp(overrides: Partial<Settings> = {}) {
     clientIdleMs: 0,
     balance: false,
     priority: 100,
+    snapshotLogBytes: 1 << 28,
+    snapshotEntries: 1_000_000,
+    snapshotTailEntries: 10_000,
+    snapshotBytesPerSecond: 1 << 27,
     logLevel: 'info',
     ...overrides,
   };
