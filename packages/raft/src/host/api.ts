@@ -19,7 +19,7 @@ export interface ReadProof {
   readonly leaseRemainingMs?: number;
   /**
    * Of a stale read: what it shows was current at most so long ago, in ms, by this node's last word from the leader (and
-   * the time that word took to arrive). Infinity when it never heard one.
+   * the time that word took to arrive). Infinity when it never heard one, or none since its clocks last disagreed.
    */
   readonly ageMs?: number;
 }

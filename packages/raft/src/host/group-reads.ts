@@ -39,6 +39,8 @@ export class GroupReads {
   /** The last word of a leader whose commit index is not applied here yet. */
   private contact: Contact | null = null;
   private freshAsOfMs: number = Number.NEGATIVE_INFINITY;
+  /** When it was last found that time had not run as this node's monotonic clock says. */
+  private clockJumpedMs: number = Number.NEGATIVE_INFINITY;
 
   constructor(parts: {
     readonly group: GroupId;
@@ -170,14 +172,21 @@ export class GroupReads {
     this.noteApplied();
   }
 
+  /** How long ago anything before was, this node cannot tell any more: it may have been suspended. */
+  clockJumped(nowMs: number): void {
+    this.clockJumpedMs = nowMs;
+    this.freshAsOfMs = Number.NEGATIVE_INFINITY;
+    this.contact = null;
+  }
+
   /** How long ago, at most, what this node shows was current. */
   ageMs(nowMs: number): number {
     this.noteApplied();
     const { raft } = this;
-    if (raft.leader !== null && !isInLimbo(raft)) {
-      return leaseGrant(raft, nowMs) === null ? Math.max(0, nowMs - quorumAckedMs(raft)) : 0;
-    }
-    return Math.max(0, nowMs - this.freshAsOfMs);
+    if (raft.leader === null || isInLimbo(raft)) return Math.max(0, nowMs - this.freshAsOfMs);
+    if (leaseGrant(raft, nowMs) !== null) return 0;
+    const ackedMs = quorumAckedMs(raft);
+    return ackedMs > this.clockJumpedMs ? Math.max(0, nowMs - ackedMs) : Number.POSITIVE_INFINITY;
   }
 
   private noteApplied(): void {

@@ -159,7 +159,9 @@ export class Turn {
 
   private doubtLeases(cause: LeaseDoubtInput['cause'], nowMs: number): void {
     for (const group of this.groups) {
-      if (group === undefined || group.raft.leader === null) continue;
+      if (group === undefined) continue;
+      if (cause === 'clockJump') group.reads.clockJumped(nowMs);
+      if (group.raft.leader === null) continue;
       this.guard(group, () => group.doubtLease(cause, nowMs));
       this.schedule(group);
     }

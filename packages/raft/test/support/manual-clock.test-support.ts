@@ -3,6 +3,7 @@ import type { Clock, Timer } from '../../src/ports/clock.ts';
 /** A clock that moves only when told to. */
 export class ManualClock implements Clock {
   private time = 0;
+  private wallOffsetMs = 1_700_000_000_000;
   private timers: { atMs: number; wake: () => void }[] = [];
 
   nowMs(): number {
@@ -10,7 +11,12 @@ export class ManualClock implements Clock {
   }
 
   wallMs(): number {
-    return 1_700_000_000_000 + this.time;
+    return this.wallOffsetMs + this.time;
+  }
+
+  /** The wall clock alone moves, as it seems to a machine that was suspended. */
+  stepWall(byMs: number): void {
+    this.wallOffsetMs += byMs;
   }
 
   wakeAt(atMs: number, wake: () => void): Timer {

@@ -352,6 +352,30 @@ test('calls that were passed to a leader that stands still end soon after anothe
   await world.close();
 });
 
+test('a stale read is never older than it says, and says so when a clock stood still', async () => {
+  const world = await HostWorld.elected();
+  const leader = world.leading();
+  const [follower] = world.followers() as [HostWorld['machines'][0]];
+  const ageOf = async ({ host }: HostWorld['machines'][0]): Promise<number> =>
+    (await world.settled(host.read(1, bytes(''), { consistency: 'stale' }))).ageMs ?? Number.NaN;
+  await world.run(500);
+  expect([await ageOf(leader), (await ageOf(follower)) < 200]).toEqual([0, true]);
+  world.isolate(follower);
+  await world.settled(leader.host.execute(1, bytes('unseen')));
+  await world.run(1000);
+  const age = await ageOf(follower);
+  expect(age).toBeGreaterThanOrEqual(1000);
+  expect(age).toBeLessThan(1500);
+  world.clock.stepWall(60_000);
+  await world.run(1);
+  expect([await ageOf(follower), await ageOf(leader)]).toEqual([Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]);
+  world.network.heal();
+  await world.until(() => follower.ledger().commands.length === 1);
+  await world.run(500);
+  expect([await ageOf(leader), (await ageOf(follower)) < 200]).toEqual([0, true]);
+  await world.close();
+});
+
 test('a read that is passed on while its answer is in limbo is told when to come again', async () => {
   const world = await HostWorld.elected({ config: { leaseMs: 2000 } });
   await world.run(500);
