@@ -16,6 +16,8 @@ interface Sample {
  */
 export class ClockRate {
   private anchor: Sample | null = null;
+  /** The anchor to come, half a window old when it does: what is certain must not be in doubt again meanwhile. */
+  private nextAnchor: Sample | null = null;
   /** The most that is certain: 0.01 says that the two clocks drift apart by at least one percent. */
   private certain = 0;
 
@@ -27,6 +29,7 @@ export class ClockRate {
   /** Another clock speaks from now on. */
   reset(): void {
     this.anchor = null;
+    this.nextAnchor = null;
     this.certain = 0;
   }
 
@@ -41,6 +44,10 @@ export class ClockRate {
     const longestMs = sample.receivedMs - anchor.sentMs;
     const peerMs = sample.peerMs - anchor.peerMs;
     this.certain = Math.max(0, peerMs / longestMs - 1, 1 - peerMs / shortestMs);
-    if (shortestMs >= windowMsMax) this.anchor = sample;
+    if (shortestMs < windowMsMax / 2) return;
+    this.nextAnchor ??= sample;
+    if (shortestMs < windowMsMax) return;
+    this.anchor = this.nextAnchor;
+    this.nextAnchor = null;
   }
 }

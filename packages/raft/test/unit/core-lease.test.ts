@@ -7,6 +7,7 @@ import {
   nodeId,
   type VoteReply,
 } from '../../src/core/index.ts';
+import { ClockRate } from '../../src/core/clock-rate.ts';
 import { leaseUntilMs } from '../../src/core/lease.ts';
 import { append, appendsTo, Single, voteReply } from './single.ts';
 
@@ -168,6 +169,22 @@ test('a candidate that lost promises the lease to the winner, and does not take 
   loser.lead();
   expect(loser.raft.leader?.barriers).toMatchObject(promised);
   expect(loser.raft.leader?.barrierUntilMs).toBeGreaterThanOrEqual(1000 + leaseMs);
+});
+
+test('a clock that was certain to drift stays so while what is long past is forgotten', () => {
+  const rate = new ClockRate();
+  let certainSinceMs = Number.POSITIVE_INFINITY;
+  for (let sentMs = 0; sentMs < 120_000; sentMs += 150) {
+    rate.observe({ sentMs, receivedMs: sentMs + 40, peerMs: (sentMs + 20) * 1.02 });
+    if (rate.difference > 0.01) certainSinceMs = Math.min(certainSinceMs, sentMs);
+    else expect(certainSinceMs, `at ${sentMs}`).toBe(Number.POSITIVE_INFINITY);
+  }
+  expect(certainSinceMs).toBeLessThan(10_000);
+  // And a clock that keeps time again is believed before long.
+  for (let sentMs = 120_000; sentMs < 165_000; sentMs += 150) {
+    rate.observe({ sentMs, receivedMs: sentMs + 40, peerMs: sentMs + 20 + 2_400 });
+  }
+  expect(rate.difference).toBe(0);
 });
 
 test('a promise by a clock that runs too fast is none, though others keep time', () => {
