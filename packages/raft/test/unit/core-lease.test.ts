@@ -173,13 +173,12 @@ test('a candidate that lost promises the lease to the winner, and does not take 
 
 test('a clock that was certain to drift stays so while what is long past is forgotten', () => {
   const rate = new ClockRate();
-  let certainSinceMs = Number.POSITIVE_INFINITY;
+  const doubtsMs: number[] = [];
   for (let sentMs = 0; sentMs < 120_000; sentMs += 150) {
     rate.observe({ sentMs, receivedMs: sentMs + 40, peerMs: (sentMs + 20) * 1.02 });
-    if (rate.difference > 0.01) certainSinceMs = Math.min(certainSinceMs, sentMs);
-    else expect(certainSinceMs, `at ${sentMs}`).toBe(Number.POSITIVE_INFINITY);
+    if (rate.difference <= 0.01) doubtsMs.push(sentMs);
   }
-  expect(certainSinceMs).toBeLessThan(10_000);
+  expect(Math.max(...doubtsMs)).toBeLessThan(10_000);
   // And a clock that keeps time again is believed before long.
   for (let sentMs = 120_000; sentMs < 165_000; sentMs += 150) {
     rate.observe({ sentMs, receivedMs: sentMs + 40, peerMs: sentMs + 20 + 2_400 });
