@@ -133,6 +133,7 @@ write([22, 'pexpireat', -3, 'Sets the expiry time of a key in milliseconds since
 write([23, 'persist', 2, 'Removes the expiry time of a key.'], generic);
 write([24, 'rename', 3, 'Renames a key within its slot.'], { ...generic, keys: twoKeys });
 write([25, 'renamenx', 3, 'Renames a key within its slot, unless the new name exists.'], { ...generic, keys: twoKeys });
+write([28, 'copy', -3, 'Copies a key within its slot.'], { ...generic, keys: twoKeys, flags: ['denyoom'] });
 write([26, 'flushall', -1, 'Deletes all keys.'], { ...server, spread: 'each-ok' });
 write([27, 'flushdb', -1, 'Deletes all keys.'], { ...server, spread: 'each-ok' });
 
@@ -180,32 +181,51 @@ local('reset', 1, 'Resets the connection.', { flags: ['noscript', 'loading', 'st
 local('readonly', 1, 'Lets this node answer reads from its own state.', cluster);
 local('readwrite', 1, 'Makes reads linearizable again.', cluster);
 local('asking', 1, 'Announces that a redirect is followed.', cluster);
+local('time', 1, 'Returns the time of this node: seconds since 1970 and microseconds.', { group: 'server' });
 local('wait', 3, 'Returns how many replicas hold the last write.', { group: 'generic', flags: ['noscript'] });
 local('info', -1, 'Returns facts about this node.', { group: 'server', flags: ['loading', 'stale'] });
 local('command', -1, 'Describes the commands.', { group: 'server', flags: ['loading', 'stale'] }, [
   ['count', 2],
   ['docs', -2],
-  ['getkeys', -3],
+  ['getkeys', -4],
   ['help', 2],
   ['info', -2],
   ['list', -2],
 ]);
 local('client', -2, 'Describes and names connections.', { flags: ['noscript', 'loading', 'stale'] }, [
+  ['caching', 3],
   ['getname', 2],
+  ['getredir', 2],
   ['help', 2],
   ['id', 2],
   ['info', 2],
+  ['kill', -3],
   ['list', -2],
   ['maint_notifications', -2],
   ['no-evict', 3],
   ['no-touch', 3],
+  ['reply', 3],
   ['setinfo', 4],
   ['setname', 3],
+  ['tracking', -3],
+  ['trackinginfo', 2],
+  ['unblock', -3],
+  ['unpause', 2],
+]);
+const scripting: Extra = { group: 'scripting', flags: ['noscript'] };
+local('function', -2, 'There are no functions.', scripting, [
+  ['flush', -2],
+  ['list', -2],
+]);
+local('script', -2, 'There are no scripts.', scripting, [
+  ['exists', -3],
+  ['flush', -2],
 ]);
 local('config', -2, 'Reads the configuration.', { group: 'server', flags: ['admin', 'noscript', 'loading', 'stale'] }, [
   ['get', -3],
   ['help', 2],
   ['resetstat', 2],
+  ['rewrite', 2],
   ['set', -4],
 ]);
 local('cluster', -2, 'Describes the cluster.', { group: 'cluster', flags: ['loading', 'stale'] }, [

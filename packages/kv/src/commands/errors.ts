@@ -9,6 +9,9 @@ export const CommandError = {
   offset: 'ERR offset is out of range',
   tooLong: 'ERR string exceeds maximum allowed size (proto-max-bulk-len)',
   noSuchKey: 'ERR no such key',
+  noSuchDatabase: 'ERR DB index is out of range',
+  otherDatabase: 'ERR Copying to another database is not allowed in cluster mode',
+  sameObject: 'ERR source and destination objects are the same',
   invalidCursor: 'ERR invalid cursor',
   invalidSlot: 'ERR Invalid or out of range slot',
 } as const;

@@ -11,11 +11,15 @@ export interface Decimal {
 export const infinite = 'infinite';
 
 const pattern = /^([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?$/;
+/** What strtold reads too: 0x1.8p-1 is 0.75. */
+const hexadecimalPattern = /^([+-]?)0[xX]([\da-fA-F]*)(?:\.([\da-fA-F]*))?(?:[pP]([+-]?\d{1,9}))?$/;
 const infinity = /^[+-]?inf(inity)?$/i;
 const mantissaBits = 64;
 /** The largest exponent of two such a float has; beyond it lies infinity. */
 const binaryExponentMax = 16384;
 const decimalExponentMax = 4951;
+/** What is less than half the smallest such float, 2^-16445, would be 0. */
+const binaryExponentMin = -16445;
 /** Longer texts are no numbers, as in Redis. */
 export const decimalBytesMax: number = 5 * 1024 - 1;
 
@@ -23,6 +27,8 @@ export const decimalBytesMax: number = 5 * 1024 - 1;
 export function parseDecimal(text: string): Decimal | typeof infinite | null {
   if (text.length > decimalBytesMax) return null;
   if (infinity.test(text)) return infinite;
+  const hexadecimal = hexadecimalPattern.exec(text);
+  if (hexadecimal !== null) return parseHexadecimal(hexadecimal);
   const parts = pattern.exec(text);
   if (parts === null) return null;
   const whole = parts[2] ?? '';
@@ -36,8 +42,19 @@ export function parseDecimal(text: string): Decimal | typeof infinite | null {
   const numerator = exponent > 0 ? digits * 10n ** BigInt(exponent) : digits;
   const denominator = exponent < 0 ? 10n ** BigInt(-exponent) : 1n;
   const rounded = divide(numerator, denominator);
-  if (overflows(rounded)) return null;
+  if (overflows(rounded) || vanishes(rounded)) return null;
   return parts[1] === '-' ? { mantissa: -rounded.mantissa, exponent: rounded.exponent } : rounded;
+}
+
+function parseHexadecimal(parts: RegExpExecArray): Decimal | null {
+  const fraction = parts[3] ?? '';
+  const digits = `${parts[2] ?? ''}${fraction}`;
+  if (digits === '') return null;
+  const rounded = divide(BigInt(`0x${digits}`), 1n);
+  if (rounded.mantissa === 0n) return rounded;
+  const exponent = rounded.exponent - 4 * fraction.length + Number(parts[4] ?? 0);
+  const result = { mantissa: parts[1] === '-' ? -rounded.mantissa : rounded.mantissa, exponent };
+  return overflows(result) || vanishes(result) ? null : result;
 }
 
 /** Null when the sum is too large for a finite float. */
@@ -63,8 +80,10 @@ export function formatDecimal(value: Decimal): string {
 }
 
 const bitLength = (value: bigint): number => (value === 0n ? 0 : value.toString(2).length);
-const overflows = (value: Decimal): boolean =>
-  bitLength(value.mantissa < 0n ? -value.mantissa : value.mantissa) + value.exponent > binaryExponentMax;
+const bitsAbove = ({ mantissa, exponent }: Decimal): number =>
+  bitLength(mantissa < 0n ? -mantissa : mantissa) + exponent;
+const overflows = (value: Decimal): boolean => bitsAbove(value) > binaryExponentMax;
+const vanishes = (value: Decimal): boolean => bitsAbove(value) < binaryExponentMin;
 
 /** The nearest float to a quotient, ties to even. */
 function divide(numerator: bigint, denominator: bigint): Decimal {

@@ -1,11 +1,11 @@
 import { CommandError, invalidExpire } from './errors.ts';
-import { parseInteger } from './integers.ts';
+import { int64Max, int64Min, parseInteger } from './integers.ts';
 
 /**
- * Times are numbers of milliseconds, so they end where numbers stop being exact (in the year 287396). A relative time
- * leaves room for the log time that is added when it is applied.
+ * Times are numbers of milliseconds, so they end where numbers stop being exact, in the year 287396; a later one that
+ * Redis would take is kept as that. A relative time leaves room for the log time that is added when it is applied.
  */
-export const expireMsMax: number = Number.MAX_SAFE_INTEGER - 2 ** 45;
+const expireMsMax: number = Number.MAX_SAFE_INTEGER - 2 ** 45;
 
 /** When a value expires: never mentioned, kept as it is, removed, at a time, or after a time from the entry's log time. */
 export interface Expiry {
@@ -26,7 +26,14 @@ export interface SetOptions {
 
 export const plainSet: SetOptions = { condition: 'always', expected: null, get: false, expiry: noExpiry };
 
-const units: ReadonlyMap<string, { readonly relative: boolean; readonly scale: number }> = new Map([
+export interface ExpireUnit {
+  /** From now, and not since 1970. */
+  readonly relative: boolean;
+  /** Its length in ms. */
+  readonly scale: number;
+}
+
+const units: ReadonlyMap<string, ExpireUnit> = new Map([
   ['ex', { relative: true, scale: 1000 }],
   ['px', { relative: true, scale: 1 }],
   ['exat', { relative: false, scale: 1000 }],
@@ -34,16 +41,23 @@ const units: ReadonlyMap<string, { readonly relative: boolean; readonly scale: n
 ]);
 
 /** A time that must be positive, as SET, SETEX and GETEX want it; a string is an error. */
-export function parseExpiry(
-  command: string,
-  unit: { readonly relative: boolean; readonly scale: number },
-  argument: Buffer,
-): Expiry | string {
+export function parseExpiry(command: string, unit: ExpireUnit, argument: Buffer): Expiry | string {
+  const expiry = parseAnyExpiry(command, unit, argument);
+  return typeof expiry !== 'string' && expiry.ms <= 0 ? invalidExpire(command) : expiry;
+}
+
+const relativeMsMax = int64Max - 2n ** 45n;
+
+/** The same, for times that may lie in the past. */
+function parseAnyExpiry(command: string, unit: ExpireUnit, argument: Buffer): Expiry | string {
   const value = parseInteger(argument.toString('latin1'));
   if (value === null) return CommandError.notInteger;
   const ms = Number(value) * unit.scale;
-  if (ms <= 0 || ms > expireMsMax) return invalidExpire(command);
-  return { kind: unit.relative ? 'after' : 'at', ms };
+  if (Math.abs(ms) > expireMsMax) {
+    const exactMs = BigInt(value) * BigInt(unit.scale);
+    if (exactMs > (unit.relative ? relativeMsMax : int64Max) || exactMs < int64Min) return invalidExpire(command);
+  }
+  return { kind: unit.relative ? 'after' : 'at', ms: Math.min(Math.max(ms, -expireMsMax), expireMsMax) };
 }
 
 interface Draft {
@@ -121,7 +135,7 @@ function finishExpiry(command: string, draft: Draft): Expiry | string {
   return parseExpiry(command, unit, draft.amount);
 }
 
-export const expireUnits: ReadonlyMap<string, { readonly relative: boolean; readonly scale: number }> = new Map([
+export const expireUnits: ReadonlyMap<string, ExpireUnit> = new Map([
   ['setex', { relative: true, scale: 1000 }],
   ['psetex', { relative: true, scale: 1 }],
   ['expire', { relative: true, scale: 1000 }],
@@ -152,12 +166,33 @@ export function parseExpireOptions(command: string, args: readonly Buffer[], fro
   if (given.nx && (given.xx || given.gt || given.lt))
     return 'ERR NX and XX, GT or LT options at the same time are not compatible';
   if (given.gt && given.lt) return 'ERR GT and LT options at the same time are not compatible';
-  const value = parseInteger((args[from] as Buffer).toString('latin1'));
-  if (value === null) return CommandError.notInteger;
-  const unit = expireUnits.get(command) as { readonly relative: boolean; readonly scale: number };
-  const ms = Number(value) * unit.scale;
-  if (ms > expireMsMax || ms < -(2 ** 63)) return invalidExpire(command);
-  return { ...given, expiry: { kind: unit.relative ? 'after' : 'at', ms: Math.max(ms, -expireMsMax) } };
+  const expiry = parseAnyExpiry(command, expireUnits.get(command) as ExpireUnit, args[from] as Buffer);
+  return typeof expiry === 'string' ? expiry : { ...given, expiry };
+}
+
+export interface CopyOptions {
+  readonly replace: boolean;
+}
+
+/** As many as a Redis has by default. There is only 0 here, as in a Redis Cluster. */
+const redisDatabases = 16;
+
+/** Options of COPY, from position `from`; a string is an error. */
+export function parseCopyOptions(args: readonly Buffer[], from: number): CopyOptions | string {
+  let replace = false;
+  let other = false;
+  for (let at = from; at < args.length; at += 1) {
+    const word = (args[at] as Buffer).toString('latin1', 0, 8).toLowerCase();
+    if (word === 'replace') replace = true;
+    else if (word === 'db' && at + 1 < args.length) {
+      const database = parseInteger((args[at + 1] as Buffer).toString('latin1'));
+      if (database === null) return CommandError.notInteger;
+      if (database < 0 || database >= redisDatabases) return CommandError.noSuchDatabase;
+      other ||= database !== 0;
+      at += 1;
+    } else return CommandError.syntax;
+  }
+  return other ? CommandError.otherDatabase : { replace };
 }
 
 export interface ScanOptions {
@@ -169,8 +204,8 @@ export interface ScanOptions {
 
 /** The cursor at position `from`, then the options of SCAN; a string is an error. */
 export function parseScanOptions(args: readonly Buffer[], from: number): ScanOptions | string {
-  const cursor = (args[from] as Buffer).toString('latin1');
-  if (!/^\d{1,20}$/.test(cursor)) return CommandError.invalidCursor;
+  const cursor = parseCursor((args[from] as Buffer).toString('latin1'));
+  if (cursor === null) return CommandError.invalidCursor;
   let match: string | null = null;
   let count = 10;
   let type: string | null = null;
@@ -184,8 +219,20 @@ export function parseScanOptions(args: readonly Buffer[], from: number): ScanOpt
       const parsed = parseInteger(value);
       if (parsed === null) return CommandError.notInteger;
       if (parsed < 1) return CommandError.syntax;
-      count = Number(parsed);
+      count = Math.min(Number(parsed), Number.MAX_SAFE_INTEGER);
     } else return CommandError.syntax;
   }
-  return { cursor: Number(cursor), match, count, type };
+  return { cursor, match, count, type };
+}
+
+const uint64Count = 2n ** 64n;
+
+/** As strtoul reads it: nothing is 0, and below 0 it goes on from the end. A place that no scan has come to is behind all. */
+export function parseCursor(text: string): number | null {
+  if (text === '') return 0;
+  if (!/^[+-]?\d{1,20}$/.test(text)) return null;
+  const value = BigInt(text.replace('+', ''));
+  if (value >= uint64Count || value <= -uint64Count) return null;
+  const place = Number(value < 0n ? value + uint64Count : value);
+  return Math.min(place, Number.MAX_SAFE_INTEGER);
 }

@@ -5,6 +5,7 @@ import { type CommandLimits, defaultCommandLimits } from './limits.ts';
 import { parseDecimal } from './long-double.ts';
 import {
   expireUnits,
+  parseCopyOptions,
   parseExpireOptions,
   parseExpiry,
   parseGetexOptions,
@@ -33,7 +34,7 @@ const checks: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['set', (args) => refused(parseSetOptions(args, 3))],
   ['setex', setWithLifetime],
   ['psetex', setWithLifetime],
-  ['getex', (args) => refused(parseGetexOptions(args, 2))],
+  ['getex', checkGetex],
   ['mset', evenPairs],
   ['msetnx', evenPairs],
   ['incrby', integerAt(2)],
@@ -49,6 +50,7 @@ const checks: ReadonlyMap<string, Check> = new Map<string, Check>([
   ['pexpireat', expire],
   ['getrange', integerAt(2, 3)],
   ['substr', integerAt(2, 3)],
+  ['copy', (args) => refused(parseCopyOptions(args, 3))],
   ['scan', (args) => refused(parseScanOptions(args, 1)) ?? checkPattern(args)],
   ['keys', checkPattern],
   ['flushall', checkFlush],
@@ -79,7 +81,8 @@ function unknownCommand(args: readonly Buffer[]): string {
 
 const fits = (arity: number, count: number): boolean => (arity < 0 ? count >= -arity : count === arity);
 
-function checkArity(args: readonly Buffer[], spec: CommandSpec): string | null {
+/** A string is the error. */
+export function checkArity(args: readonly Buffer[], spec: CommandSpec): string | null {
   if (!fits(spec.arity, args.length)) return wrongArity(spec.name);
   if (spec.subcommands === null || args.length === 1) return null;
   const given = args[1] as Buffer;
@@ -100,6 +103,11 @@ function checkSizes(args: readonly Buffer[], spec: CommandSpec, limits: CommandL
       return `ERR value is larger than the limit of ${limits.valueBytesMax} bytes`;
   }
   return null;
+}
+
+/** A time that is wrong is an error only when the key exists, so that is for the state machine to say. */
+function checkGetex(args: readonly Buffer[]): string | null {
+  return parseGetexOptions(args, 2) === CommandError.syntax ? CommandError.syntax : null;
 }
 
 function checkDecrement(args: readonly Buffer[]): string | null {

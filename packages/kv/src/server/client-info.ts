@@ -17,11 +17,15 @@ export interface ClientInfo {
   readonly parser: { authenticated: boolean };
   /** READONLY: reads may be answered from this node's own state. */
   readOnly: boolean;
+  /** CLIENT REPLY: whether replies are sent at all. `skip` is to end the command it came with, `skipNext` the one after it. */
+  replies: 'on' | 'off' | 'skip' | 'skipNext';
   /** ASKING: the next command is served here even in redirect mode. */
   asking: boolean;
   readonly outputBytes: number;
   /** Ends the connection once everything before is answered. */
   closeAfterReplies(): void;
+  /** Ends it at once. */
+  destroy(): void;
 }
 
 export function clientLine(client: ClientInfo, nowMs: number): string {
@@ -42,7 +46,14 @@ export function clientLine(client: ClientInfo, nowMs: number): string {
     'multi=-1',
     'qbuf=0',
     'qbuf-free=0',
+    'argv-mem=0',
+    'multi-mem=0',
+    'rbs=0',
+    'rbp=0',
+    'obl=0',
+    'oll=0',
     `omem=${client.outputBytes}`,
+    `tot-mem=${client.outputBytes}`,
     'events=r',
     `cmd=${client.lastCommand || 'NULL'}`,
     'user=default',

@@ -60,11 +60,14 @@ export class Connection implements CallOwner, ClientInfo {
   authenticated: boolean;
   readOnly: boolean = false;
   asking: boolean = false;
+  replies: ClientInfo['replies'] = 'on';
   readonly parser: RequestParser;
   readonly #server: ConnectionHome;
   readonly #socket: Socket;
   readonly #output: Output;
   readonly #queue: Fifo<Call | Answer> = new Fifo();
+  /** Those of the queue whose reply the client does not want. */
+  readonly #muted: Set<Call | Answer> = new Set();
   #session: Session | null = null;
   /** A command that waits until everything before it is answered. */
   #solitary: Buffer[] | null = null;
@@ -131,6 +134,7 @@ export class Connection implements CallOwner, ClientInfo {
     if (this.#closed) return;
     for (let entry = this.#queue.peek(); entry?.done === true; entry = this.#queue.peek()) {
       this.#queue.shift();
+      if (this.#muted.size > 0 && this.#muted.delete(entry)) continue;
       this.#output.push(entry instanceof Call ? this.#replyOf(entry) : (entry.bytes as Uint8Array));
     }
     const bytes = this.#output.backlogBytes;
@@ -143,7 +147,7 @@ export class Connection implements CallOwner, ClientInfo {
 
   answer(reply: Reply): void {
     if (isError(reply)) this.#server.context.stats.errorReplies += 1;
-    this.#queue.push(new Answer(encodeReply(reply, this.protocol)));
+    this.#enqueue(new Answer(encodeReply(reply, this.protocol)));
     this.#planFlush();
   }
 
@@ -246,18 +250,26 @@ export class Connection implements CallOwner, ClientInfo {
       forward: !stale && (router.routing === 'forward' || this.asking),
     });
     this.asking = false;
-    this.#queue.push(call);
+    this.#enqueue(call);
     this.#sessionOf(router).start(call);
   }
 
   #executeDatabase(args: Buffer[], router: Router): void {
     const answer = new Answer(null);
-    this.#queue.push(answer);
+    this.#enqueue(answer);
     startDatabaseCommand(args, { router, session: this.#sessionOf(router), readOnly: this.readOnly }, (reply) => {
       if (isError(reply)) this.#server.context.stats.errorReplies += 1;
       answer.bytes = encodeReply(reply, this.protocol);
       if (this.#queue.peek() === answer) this.#planFlush();
     });
+  }
+
+  /** Every command has one place in the queue, whether or not its reply is sent. */
+  #enqueue(entry: Call | Answer): void {
+    if (this.replies !== 'on') this.#muted.add(entry);
+    if (this.replies === 'skip') this.replies = 'skipNext';
+    else if (this.replies === 'skipNext') this.replies = 'on';
+    this.#queue.push(entry);
   }
 
   #sessionOf(router: Router): Session {
@@ -281,6 +293,7 @@ export class Connection implements CallOwner, ClientInfo {
     this.#closed = true;
     this.#session?.close();
     this.#queue.clear();
+    this.#muted.clear();
     this.#server.forget(this);
   }
 }

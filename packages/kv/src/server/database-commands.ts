@@ -1,5 +1,6 @@
 import { encodeFor } from '../commands/command-codec.ts';
 import { type CommandSpec, findCommand } from '../commands/command-table.ts';
+import { parseScanOptions, type ScanOptions } from '../commands/options.ts';
 import { slotCount } from '../commands/key-slot.ts';
 import { defaultCommandLimits } from '../commands/limits.ts';
 import type { Reply } from '../resp/reply.ts';
@@ -86,29 +87,31 @@ function merge(spec: CommandSpec, shards: readonly number[], replies: readonly R
 }
 
 /**
- * SCAN goes through one shard after the other. The low bits of a cursor are the slot to go on at (state/scan.ts), so
- * the cursor alone says which shard to ask, on any node.
+ * SCAN goes through one shard after the other until it has as many keys as were asked for. The low bits of a cursor are
+ * the slot to go on at (state/scan.ts), so the cursor alone says which shard to ask, on any node.
  */
 class Scan implements Exclusive {
   readonly #spec: CommandSpec;
   readonly #args: readonly Buffer[];
   readonly #context: DatabaseContext;
   readonly #done: Done;
+  readonly #options: ScanOptions;
+  readonly #found: Reply[] = [];
 
   constructor(spec: CommandSpec, args: readonly Buffer[], context: DatabaseContext, done: Done) {
     this.#spec = spec;
     this.#args = args;
     this.#context = context;
     this.#done = done;
+    this.#options = parseScanOptions(args, 1) as ScanOptions;
   }
 
   run(finished: () => void): void {
-    const cursor = Number((this.#args[1] as Buffer).toString('latin1'));
     const end = (reply: Reply): void => {
       this.#done(reply);
       finished();
     };
-    this.#step(cursor, servedShards(this.#context), end);
+    this.#step(this.#options.cursor, servedShards(this.#context), end);
   }
 
   #step(cursor: number, shards: readonly number[], end: Done): void {
@@ -117,11 +120,11 @@ class Scan implements Exclusive {
     const at = shards.findIndex((shard) => shard >= wanted);
     const shard = shards[at];
     if (shard === undefined) {
-      end(['0', []]);
+      end(['0', this.#found]);
       return;
     }
-    const following = shards[at + 1];
-    const args = [...this.#args];
+    const missing = this.#options.count - this.#found.length;
+    const args = [...this.#args, Buffer.from('COUNT'), Buffer.from(String(missing))];
     // A shard that this node stopped serving is left out; the next one begins at its start.
     args[1] = Buffer.from(String(shard === wanted ? cursor : router.map.rangeOf(shard)[0]));
     fanOut(this.#spec, args, this.#context, [shard], (reply) => {
@@ -130,10 +133,11 @@ class Scan implements Exclusive {
         return;
       }
       const [next, keys] = reply as unknown as readonly [Buffer, readonly Reply[]];
+      for (const key of keys) this.#found.push(key);
       const nextCursor = next.toString('latin1');
-      if (nextCursor !== '0' || following === undefined) end([nextCursor, keys]);
-      else if (keys.length > 0) end([String(router.map.rangeOf(following)[0]), keys]);
-      // An empty shard is no answer worth a round trip of the client.
+      const following = shards[at + 1];
+      if (nextCursor !== '0' || following === undefined) end([nextCursor, this.#found]);
+      else if (this.#found.length >= this.#options.count) end([String(router.map.rangeOf(following)[0]), this.#found]);
       else this.#step(router.map.rangeOf(following)[0], shards, end);
     }).run(() => undefined);
   }

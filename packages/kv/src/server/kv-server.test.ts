@@ -135,6 +135,7 @@ test('commands over the whole database see every shard', async () => {
     for (const line of lines.slice(4)) if (line.startsWith('key')) seen.add(line);
   } while (cursor !== '0');
   expect(seen.size).toBe(50);
+  expect(await redis.ask('SCAN 0 COUNT 1000')).toMatch(/^\*2\r\n\$1\r\n0\r\n\*50\r\n/);
   expect((await redis.ask('KEYS key4?')).startsWith('*10\r\n')).toBe(true);
   expect(await redis.ask('RANDOMKEY')).toMatch(/^\$\d\r\nkey/);
   expect(await redis.ask('FLUSHALL')).toBe('+OK\r\n');
@@ -209,6 +210,27 @@ test('the protocol is the one of the moment a command was sent', async () => {
   const text = await redis.until((received) => received.endsWith('+RESET\r\n$-1\r\n'));
   expect(text.startsWith('$-1\r\n%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n')).toBe(true);
   expect(text).toContain('_\r\n+RESET');
+});
+
+test('CLIENT REPLY sends what is wanted, in order', async () => {
+  const { client } = await setUp();
+  const redis = client();
+  redis.send('CLIENT REPLY SKIP', 'SET k 1', 'GET k', 'CLIENT REPLY OFF', 'INCR k', 'CLIENT REPLY SKIP', 'ECHO no');
+  redis.send('CLIENT REPLY ON', 'GET k', 'CLIENT REPLY SKIP', 'CLIENT REPLY ON', 'ECHO end');
+  const text = await redis.until((received) => received.includes('end'));
+  expect(text).toBe('$1\r\n1\r\n+OK\r\n$1\r\n2\r\n+OK\r\n$3\r\nend\r\n');
+});
+
+test('CLIENT LIST and KILL choose connections, and who kills itself is answered', async () => {
+  const { client } = await setUp();
+  const [one, other] = [client(), client()];
+  const id = Number((await other.ask('CLIENT ID')).slice(1));
+  expect(await one.ask(`CLIENT LIST ID ${id}`)).toContain(`id=${id} `);
+  expect(await one.ask(`CLIENT KILL ID ${id}`)).toBe(':1\r\n');
+  await other.untilClosed();
+  expect(await one.ask(`CLIENT KILL ID ${id}`)).toBe(':0\r\n');
+  one.send('CLIENT KILL TYPE normal SKIPME no');
+  expect(await one.untilClosed()).toBe(':1\r\n');
 });
 
 test('with a password nothing but AUTH and HELLO works before it is given', async () => {

@@ -1,7 +1,9 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { commandReply } from '../commands/command-reply.ts';
 import type { CommandSpec } from '../commands/command-table.ts';
-import { slotOf } from '../commands/key-slot.ts';
+import { CommandError } from '../commands/errors.ts';
+import { parseInteger } from '../commands/integers.ts';
+import { slotCount, slotOf } from '../commands/key-slot.ts';
 import type { Protocol, Reply } from '../resp/reply.ts';
 import { redisIdOf } from '../router/topology.ts';
 import { clientReply } from './client-command.ts';
@@ -9,6 +11,7 @@ import { clientNameError, isClientName } from './client-name.ts';
 import { clusterInfoText, clusterNodesText, clusterShards, clusterSlots } from './cluster-text.ts';
 import { configReply } from './config-command.ts';
 import { infoText, redisVersion } from './info-text.ts';
+import { scriptReply } from './script-command.ts';
 import type { ClientInfo } from './client-info.ts';
 import type { NodeContext } from './node-context.ts';
 
@@ -22,6 +25,7 @@ export function isDatabaseRequest(reply: Reply | DatabaseRequest): reply is Data
 }
 
 const ok: Reply = { simple: 'OK' };
+const notInteger = CommandError.notInteger;
 
 const textAt = (args: readonly Buffer[], at: number): string => args[at]?.toString('utf8', 0, 1024) ?? '';
 const wordAt = (args: readonly Buffer[], at: number): string => textAt(args, at).toLowerCase();
@@ -59,6 +63,8 @@ export function localReply(
     case 'asking':
       client.asking = true;
       return ok;
+    case 'time':
+      return time();
     case 'wait':
       return wait(args, context);
     case 'info':
@@ -74,6 +80,9 @@ export function localReply(
       return clientReply(args, client, context);
     case 'config':
       return configReply(args, context);
+    case 'function':
+    case 'script':
+      return scriptReply(args);
     case 'cluster':
       return cluster(args, context);
     default:
@@ -85,17 +94,18 @@ export function localReply(
 function hello(args: Buffer[], client: ClientInfo, context: NodeContext): Reply {
   let protocol: Protocol = client.protocol;
   if (args.length > 1) {
-    const asked = textAt(args, 1);
-    if (!/^\d+$/.test(asked)) return { error: 'ERR Protocol version is not an integer or out of range' };
-    if (asked !== '2' && asked !== '3') return { error: 'NOPROTO unsupported protocol version' };
-    protocol = asked === '2' ? 2 : 3;
+    const asked = parseInteger(textAt(args, 1));
+    if (asked === null) return { error: 'ERR Protocol version is not an integer or out of range' };
+    if (asked !== 2 && asked !== 3) return { error: 'NOPROTO unsupported protocol version' };
+    protocol = asked;
   }
   let authenticated = client.authenticated;
   let { name } = client;
   for (let at = 2; at < args.length; ) {
     const option = wordAt(args, at);
     if (option === 'auth' && at + 2 < args.length) {
-      if (!passwordMatches(args[at + 1] as Buffer, args[at + 2] as Buffer, context)) return wrongPassword(client);
+      if (!passwordMatches(args[at + 1] as Buffer, args[at + 2] as Buffer, context))
+        return wrongPassword(client, context);
       authenticated = true;
       at += 3;
     } else if (option === 'setname' && at + 1 < args.length) {
@@ -128,24 +138,27 @@ function hello(args: Buffer[], client: ClientInfo, context: NodeContext): Reply 
 
 function auth(args: Buffer[], client: ClientInfo, context: NodeContext): Reply {
   if (args.length > 3) return { error: 'ERR syntax error' };
-  if (context.password === null) {
+  if (context.password === null && args.length === 2) {
     return {
       error:
         'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
     };
   }
   const user = args.length === 3 ? (args[1] as Buffer) : Buffer.from('default');
-  if (!passwordMatches(user, args.at(-1) as Buffer, context)) return wrongPassword(client);
+  if (!passwordMatches(user, args.at(-1) as Buffer, context)) return wrongPassword(client, context);
   authenticate(client);
   return ok;
 }
 
 const digestOf = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest();
 
-/** Takes the same time whatever was guessed: digests of equal length are compared, to their end. */
+/**
+ * Takes the same time whatever was guessed: digests of equal length are compared, to their end. Where none is set, any
+ * password of the one user is right, as for the user of a fresh Redis.
+ */
 function passwordMatches(user: Buffer, password: Buffer, context: NodeContext): boolean {
-  if (context.password === null) return true;
-  const equal = timingSafeEqual(digestOf(password), digestOf(Buffer.from(context.password)));
+  const equal =
+    context.password === null || timingSafeEqual(digestOf(password), digestOf(Buffer.from(context.password)));
   return equal && user.toString('latin1') === 'default';
 }
 
@@ -153,10 +166,10 @@ const wrongPasswordsMax = 10;
 const wrongPasswords = new WeakMap<ClientInfo, number>();
 
 /** Guessing goes on a new connection after a few tries: each costs a handshake. */
-function wrongPassword(client: ClientInfo): Reply {
+function wrongPassword(client: ClientInfo, context: NodeContext): Reply {
   const tries = (wrongPasswords.get(client) ?? 0) + 1;
   wrongPasswords.set(client, tries);
-  if (tries >= wrongPasswordsMax) client.closeAfterReplies();
+  if (tries >= wrongPasswordsMax && context.password !== null) client.closeAfterReplies();
   return { error: 'WRONGPASS invalid username-password pair or user is disabled.' };
 }
 
@@ -166,8 +179,9 @@ function authenticate(client: ClientInfo): void {
 }
 
 function select(index: string): Reply {
-  if (!/^-?\d+$/.test(index)) return { error: 'ERR value is not an integer or out of range' };
-  if (index === '0') return ok;
+  const database = parseInteger(index);
+  if (database === null) return { error: notInteger };
+  if (database === 0) return ok;
   return { error: 'ERR SELECT is not allowed in cluster mode' };
 }
 
@@ -176,9 +190,15 @@ function reset(client: ClientInfo, context: NodeContext): Reply {
   client.name = '';
   client.readOnly = false;
   client.asking = false;
+  client.replies = 'on';
   client.authenticated = context.password === null;
   client.parser.authenticated = client.authenticated;
   return { simple: 'RESET' };
+}
+
+function time(): Reply {
+  const nowMs = Date.now();
+  return [String(Math.floor(nowMs / 1000)), String((nowMs % 1000) * 1000)];
 }
 
 /**
@@ -186,9 +206,10 @@ function reset(client: ClientInfo, context: NodeContext): Reply {
  * that many, without the leader, can be promised at once; more are not waited for.
  */
 function wait(args: readonly Buffer[], context: NodeContext): Reply {
-  if (!/^-?\d{1,15}$/.test(textAt(args, 1)) || !/^-?\d{1,15}$/.test(textAt(args, 2))) {
-    return { error: 'ERR value is not an integer or out of range' };
-  }
+  const [replicas, timeoutMs] = [parseInteger(textAt(args, 1)), parseInteger(textAt(args, 2))];
+  if (replicas === null) return { error: notInteger };
+  if (timeoutMs === null) return { error: 'ERR timeout is not an integer or out of range' };
+  if (timeoutMs < 0) return { error: 'ERR timeout is negative' };
   const voters = context.router?.host.groupStatus(1).voters.length ?? 1;
   return Math.floor(voters / 2);
 }
@@ -228,9 +249,14 @@ function cluster(args: readonly Buffer[], context: NodeContext): Reply | Databas
   }
 }
 
+const slotOrCountError = 'ERR Invalid slot or number of keys';
+
 function slotCommand(name: string, args: readonly Buffer[]): Reply | DatabaseRequest {
-  const slot = textAt(args, 2);
-  if (!/^\d{1,5}$/.test(slot) || Number(slot) > 16_383) return { error: 'ERR Invalid or out of range slot' };
-  if (args.length > 3 && !/^\d{1,9}$/.test(textAt(args, 3))) return { error: 'ERR Invalid number of keys' };
+  const numbers = args.slice(2).map((number) => parseInteger(number.toString('latin1')));
+  if (numbers.includes(null)) return { error: notInteger };
+  const [slot, count] = numbers as (number | bigint)[];
+  if (typeof slot !== 'number' || slot < 0 || slot >= slotCount)
+    return { error: count === undefined ? 'ERR Invalid slot' : slotOrCountError };
+  if (count !== undefined && count < 0) return { error: slotOrCountError };
   return { database: [Buffer.from(name), ...args.slice(2)] };
 }

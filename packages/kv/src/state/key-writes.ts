@@ -1,5 +1,5 @@
 import { CommandError } from '../commands/errors.ts';
-import { parseExpireOptions } from '../commands/options.ts';
+import { parseCopyOptions, parseExpireOptions } from '../commands/options.ts';
 import { errorResult, integerResult, okResult } from '../resp/result.ts';
 import { expireMsOf, type Handler, parsed } from './handler.ts';
 import type { Store } from './store.ts';
@@ -62,6 +62,16 @@ export const renamenx: Handler = (store, args) => {
   const outcome = move(store, args, false);
   return outcome === 'missing' ? errorResult(CommandError.noSuchKey) : integerResult(outcome === 'moved' ? 1 : 0);
 };
+
+export const copy: Handler = (store, args) =>
+  parsed(parseCopyOptions(args, 2), ({ replace }) => {
+    const source = store.find(args[0] as Buffer);
+    const target = store.locate(args[1] as Buffer);
+    if ((args[0] as Buffer).equals(args[1] as Buffer)) return errorResult(CommandError.sameObject);
+    if (source === undefined || (target.entry !== undefined && !replace)) return integerResult(0);
+    store.write(target, source.value, source.expireMs);
+    return integerResult(1);
+  });
 
 export const flush: Handler = (store) => {
   store.clear();

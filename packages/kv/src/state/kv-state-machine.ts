@@ -38,6 +38,7 @@ const writeHandlers: Readonly<Record<string, Handler>> = {
   persist: keyWrites.persist,
   rename: keyWrites.rename,
   renamenx: keyWrites.renamenx,
+  copy: keyWrites.copy,
   flushall: keyWrites.flush,
   flushdb: keyWrites.flush,
 };

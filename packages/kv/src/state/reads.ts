@@ -10,7 +10,7 @@ import {
   scanResult,
   simpleResult,
 } from '../resp/result.ts';
-import { compileGlob } from './glob.ts';
+import { compileGlob } from '../commands/glob.ts';
 import { type Handler, parsed } from './handler.ts';
 
 export const get: Handler = (store, args) => {

@@ -2,6 +2,7 @@ import { CommandError, wrongArity } from '../commands/errors.ts';
 import { addInt64, parseInteger } from '../commands/integers.ts';
 import { addDecimals, decimalBytesMax, formatDecimal, infinite, parseDecimal } from '../commands/long-double.ts';
 import {
+  type ExpireUnit,
   expireUnits,
   parseExpiry,
   parseGetexOptions,
@@ -54,7 +55,7 @@ export const setnx: Handler = (store, args) => {
 export const setWithLifetime =
   (command: 'setex' | 'psetex'): Handler =>
   (store, args) => {
-    const unit = expireUnits.get(command) as { readonly relative: boolean; readonly scale: number };
+    const unit = expireUnits.get(command) as ExpireUnit;
     return parsed(parseExpiry(command, unit, at(args, 1)), (expiry) => {
       store.write(store.locate(at(args, 0)), toValue(at(args, 2)), expireMsOf(expiry, store, 0));
       return okResult;
@@ -73,14 +74,16 @@ export const getdel: Handler = (store, args) => {
   return valueResult(entry);
 };
 
-export const getex: Handler = (store, args) =>
-  parsed(parseGetexOptions(args, 1), (expiry) => {
-    const place = store.locate(at(args, 0));
-    const { entry } = place;
-    if (entry !== undefined && expiry.kind !== 'none')
-      store.write(place, entry.value, expireMsOf(expiry, store, entry.expireMs));
-    return valueResult(entry);
+export const getex: Handler = (store, args) => {
+  const place = store.locate(at(args, 0));
+  const { entry } = place;
+  // Redis does not look at the time either when there is no key.
+  if (entry === undefined) return nullResult;
+  return parsed(parseGetexOptions(args, 1), (expiry) => {
+    if (expiry.kind !== 'none') store.write(place, entry.value, expireMsOf(expiry, store, entry.expireMs));
+    return bulkResult(entry.value);
   });
+};
 
 function writePairs(store: Store, args: readonly Buffer[]): void {
   for (let key = 0; key < args.length; key += 2)

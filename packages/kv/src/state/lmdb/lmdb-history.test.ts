@@ -120,6 +120,7 @@ const command = fc.oneof(
   fc.tuple(key, fc.integer({ min: -5, max: 300 })).map(([name, ms]) => `pexpire ${name} ${ms}`),
   fc.tuple(key, value).map(([name, text]) => `append ${name} ${text}`),
   fc.tuple(tagged, tagged).map(([from, to]) => `rename ${from} ${to}`),
+  fc.tuple(tagged, tagged).map(([from, to]) => `copy ${from} ${to} replace`),
   fc.tuple(tagged, tagged, value).map(([one, other, text]) => `mset ${one} ${text} ${other} 2`),
 );
 type Step = readonly [
