@@ -19,7 +19,7 @@ export class LmdbWorld {
 
   /** Nothing is written until it is asked for, unless `gatherMs` says otherwise. */
   open(options: Partial<LmdbOptions> = {}): LmdbEnvironment {
-    const environment = new LmdbEnvironment({ path: this.freshPath(), gatherMs: 100_000, ...options });
+    const environment = new LmdbEnvironment({ path: this.freshPath(), gatherMs: 100_000, checkMs: 60_000, ...options });
     this.#opened.push(environment);
     return environment;
   }

@@ -10,7 +10,7 @@ export interface LmdbOptions extends TreeWriterOptions {
   readonly path: string;
   /** What was there is damaged, and is built anew. */
   readonly onDamaged?: (why: string) => void;
-  /** How long what is there is looked at before it is served, in ms; the rest is looked at meanwhile. Default 1000. */
+  /** How long what is there is looked at before it is served, in ms; the rest is looked at meanwhile. Default 250. */
   readonly checkMs?: number;
 }
 
@@ -23,7 +23,7 @@ export class LmdbEnvironment {
   #closing: Promise<void> | null = null;
 
   constructor(options: LmdbOptions) {
-    const { path, checkMs = 1000, onDamaged = () => undefined } = options;
+    const { path, checkMs = 250, onDamaged = () => undefined } = options;
     const { tree, checked } = openTree(path, checkMs, onDamaged);
     this.tree = tree;
     this.#checked = checked;
