@@ -1,5 +1,7 @@
 import { styleText } from 'node:util';
+import type { ChangeStatus, MemberStatus } from 'nori-raft';
 import type { ClusterDocument } from '../http/cluster-document.ts';
+import { changeUnderWay } from '../server/change-under-way.ts';
 import { wrongPassword } from './node-http.ts';
 import { fetchCluster, table } from './status.ts';
 
@@ -14,10 +16,13 @@ interface MembersAnswer {
   readonly shards: readonly {
     readonly shard: number;
     readonly leader: string | null;
-    readonly members: readonly { readonly id: string; readonly address: string; readonly role: string }[];
-    readonly change: { readonly phase: string } | null;
+    readonly members: readonly MemberStatus[];
+    readonly change: ChangeStatus | null;
   }[];
 }
+
+/** So long an order waits before it says for what. */
+const silenceMs = 3_000;
 
 interface OrderAnswer {
   readonly done?: boolean;
@@ -55,10 +60,29 @@ export async function runMemberList(options: AdminOptions): Promise<void> {
       String(leads),
     ]);
   process.stdout.write(table(['node', 'peer', 'votes in', 'learns in', 'joins', 'leaves', 'leads'], rows));
-  const changing = shards.filter(({ change }) => change !== null);
-  if (changing.length === 0) return;
-  const what = changing.map(({ shard, change }) => `${shard} (${change?.phase})`).join(', ');
-  process.stdout.write(`shards that change: ${what}\n`);
+  for (const line of changesUnderWay(shards)) process.stdout.write(`${line}\n`);
+}
+
+/** A line for each thing that is under way, with the shards in which it is. */
+function changesUnderWay(shards: MembersAnswer['shards']): string[] {
+  const found = new Map<string, number[]>();
+  for (const { shard, members, change } of shards) {
+    const obstacle = changeUnderWay(members, change);
+    if (obstacle === null) continue;
+    const what = `${obstacle.message}; ${obstacle.remedy}`;
+    found.set(what, [...(found.get(what) ?? []), shard]);
+  }
+  return [...found].map(([what, where]) => `changing: shard ${where.join(', ')}: ${what}`);
+}
+
+async function tellWhatIsUnderWay(options: AdminOptions): Promise<void> {
+  try {
+    const { ok, body } = await call(options, 'GET', '/v1/members');
+    if (!ok) return;
+    for (const line of changesUnderWay((body as MembersAnswer).shards)) process.stderr.write(`${line}\n`);
+  } catch {
+    // The order itself says what is wrong.
+  }
 }
 
 const giveHttp = 'give the HTTP address of a node that runs: --http HOST:PORT';
@@ -80,7 +104,8 @@ export async function runMemberOrder(
 ): Promise<void> {
   const query = new URLSearchParams({ timeoutMs: String(options.wait * 1000), address: options.address ?? '' });
   const path = `/v1/members/${encodeURIComponent(id)}/${action}?${query.toString()}`;
-  const { body } = await call(options, 'POST', path);
+  const telling = setTimeout(() => void tellWhatIsUnderWay(options), silenceMs);
+  const { body } = await call(options, 'POST', path).finally(() => clearTimeout(telling));
   const { done, shards = [], message } = body as OrderAnswer;
   if (done === true) {
     const changed = shards.some((shard) => shard.changed);

@@ -44,6 +44,24 @@ test('a member moves where it is not there yet', async () => {
   ]);
 });
 
+test('an order that waits for another change says what is under way and what to do', async () => {
+  const { host, map } = twoShards();
+  const groupStatus = host.groupStatus.bind(host);
+  const change = { phase: 'catchingUp', voters: ['n1', 'n2', 'n9'], joined: ['n9'], catchingUp: [] };
+  const n9 = { id: 'n9', address: '127.0.0.1:7209', role: 'joining' };
+  host.groupStatus = (group) => {
+    const status = groupStatus(group);
+    return { ...status, change, members: [...status.members, n9] } as unknown as typeof status;
+  };
+  host.changeMembers = () => Promise.reject(failure('CHANGE_IN_PROGRESS'));
+  const [outcome] = await orderMember(host, map, { action: 'remove', id: 'n2' }, 150);
+  expect(outcome?.error).toMatchObject({
+    code: 'CHANGE_IN_PROGRESS',
+    message: 'n9 (127.0.0.1:7209) is to vote, and must catch up first',
+  });
+  expect(outcome?.error?.remedy).toContain('nori-kv member remove n9 gives this up');
+});
+
 test('an order whose answer was lost is looked after, and given again where it is not carried out', async () => {
   const { host, map } = twoShards();
   const changeMembers = host.changeMembers.bind(host);

@@ -1,6 +1,7 @@
 import { type MembersChange, NoriError } from 'nori-raft';
 import type { KvHost } from '../router/host.ts';
 import type { ShardMap } from '../router/shards.ts';
+import { changeUnderWay } from './change-under-way.ts';
 
 const retryMs = 100;
 /** A new node fetches so many shards at once. */
@@ -57,9 +58,7 @@ async function orderInShard(
   let last: NoriError | null = null;
   while (!isDone(host, group, order)) {
     const timeoutMs = untilMs - performance.now();
-    if (timeoutMs <= 0) {
-      return failed(last ?? new NoriError('COMMIT_TIMEOUT', { message: `group ${group} did not get there in time` }));
-    }
+    if (timeoutMs <= 0) return failed(inTheWay(host, group) ?? last ?? late(group));
     try {
       await host.changeMembers(group, changeOf(order), { timeoutMs });
       return { changed: true, error: null };
@@ -75,6 +74,17 @@ async function orderInShard(
     await new Promise((wake) => setTimeout(wake, retryMs));
   }
   return { changed: last !== null, error: null };
+}
+
+/** What keeps the shard from being what was asked for. */
+function inTheWay(host: KvHost, group: number): NoriError | null {
+  const { members, change } = host.groupStatus(group);
+  const obstacle = changeUnderWay(members, change);
+  return obstacle === null ? null : new NoriError('CHANGE_IN_PROGRESS', obstacle);
+}
+
+function late(group: number): NoriError {
+  return new NoriError('COMMIT_TIMEOUT', { message: `group ${group} did not get there in time` });
 }
 
 function isDone(host: KvHost, group: number, order: MemberOrder): boolean {

@@ -74,6 +74,19 @@ test('nodes that joined find each other after a restart of all, though every nod
   expect(await cluster.ask('n3', 'SET', 'k', 'w')).toBe('OK');
 });
 
+test('an order that waits for a node that does not run says so, and what to do about it works', async () => {
+  const cluster = await TestCluster.start({ nodes: 2, founders: 1, shards: 2, flags: ['--log-level', 'warn'] });
+  onTestFinished(() => cluster.close());
+  const address = `127.0.0.1:${cluster.peerPort('n2')}`;
+  const adding = cluster.member('n1', 'add', 'n2', address, '--wait', '4');
+  await expect(adding).rejects.toThrow(
+    /changing: shard 0, 1: n2 .*must catch up.*shard 0: n2 .*member remove n2 gives/s,
+  );
+  expect(await cluster.member('n1', 'list')).toMatch(/changing: shard 0, 1: n2 \(127.*must catch up first/);
+  expect(await cluster.member('n1', 'remove', 'n2')).toMatch('n2: remove is done in 2 shards');
+  expect(await cluster.member('n1', 'list')).not.toMatch('changing');
+});
+
 test('every node comes back at another peer address, one after another, and then all of them at once', async () => {
   const cluster = await TestCluster.start({ nodes: 6, founders: 3, shards: 2, flags: ['--log-level', 'warn'] });
   onTestFinished(() => cluster.close());

@@ -147,7 +147,7 @@ function refusal(code: ChangeRefused['code'], reason: string): Refusal {
 function firstStep(raft: RaftState, change: MembershipChange): Configuration | Refusal {
   const { configuration } = raft;
   const { planned } = configuration;
-  if (isJoint(configuration) || (planned !== undefined && !givesUp(planned, change))) {
+  if (isJoint(configuration) || (planned !== undefined && !givesUp(configuration, planned, change))) {
     return refusal('CHANGE_IN_PROGRESS', 'another change is under way: wait for it, or give it up');
   }
   if (raft.configurationIndex > raft.log.commit) {
@@ -173,11 +173,13 @@ function plan(before: Configuration, entered: Configuration, target: Configurati
   return { ...before, learners, members, planned: { voters: target.incoming, learners: target.learners, joined } };
 }
 
-/** Removing those who came with the plan is another word for giving it up. */
-function givesUp(planned: Plan, change: MembershipChange): boolean {
+/** Removing those who came with the plan, or demoting learners it is to promote, is another word for giving it up. */
+function givesUp({ learners }: Configuration, { joined, voters }: Plan, change: MembershipChange): boolean {
   const { remove = [], add = [], addLearners = [], promote = [], demote = [], move = [] } = change;
-  const nothingElse = [add, addLearners, promote, demote, move].every((named) => named.length === 0);
-  return nothingElse && remove.length > 0 && remove.every((id) => planned.joined.includes(id));
+  if (![add, addLearners, promote, move].every((named) => named.length === 0)) return false;
+  const isPromoted = (id: NodeId): boolean => learners.includes(id) && voters.includes(id) && !joined.includes(id);
+  if (demote.length === 0) return remove.length > 0 && remove.every((id) => joined.includes(id));
+  return remove.length === 0 && demote.every(isPromoted);
 }
 
 /** The joint configuration, or the simple one, that leads from the learners' phase to what was planned. */

@@ -101,6 +101,8 @@ export interface ChangeStatus {
   readonly phase: 'catchingUp' | 'joint' | 'committing';
   /** Who will vote. */
   readonly voters: readonly NodeId[];
+  /** While they catch up: who came with this change, and leaves when it is given up. */
+  readonly joined: readonly NodeId[];
   /** Leader only: how far those who learn are. `targetIndex` is the end of the log when their round began. */
   readonly catchingUp: readonly {
     readonly id: NodeId;

@@ -87,7 +87,7 @@ function changeStatus(raft: RaftState): ChangeStatus | null {
     targetIndex,
     matchIndex: leader?.progress.get(id)?.matchIndex ?? 0,
   }));
-  return { phase, voters: planned?.voters ?? incoming, catchingUp };
+  return { phase, voters: planned?.voters ?? incoming, joined: planned?.joined ?? [], catchingUp };
 }
 
 function roleName(role: Role): GroupStatus['role'] {

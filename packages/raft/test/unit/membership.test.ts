@@ -91,6 +91,23 @@ test('a move is one entry, in effect when it is appended, and nothing else chang
   expect(node.raft.log.lastIndex).toBe(2);
 });
 
+test('a promotion that waits is given up by a demotion, and by nothing that asks for more', () => {
+  const node = leading();
+  commit(node);
+  change(node, { addLearners: [n4] });
+  commit(node);
+  change(node, { promote: [n4] });
+  commit(node);
+  for (const asked of [{ remove: [n4] }, { demote: [nodeId('n2')] }, { demote: [n4], remove: [nodeId('n2')] }]) {
+    change(node, asked);
+    expect(node.output.changesRefused).toMatchObject([{ code: 'CHANGE_IN_PROGRESS' }]);
+    node.output.reset();
+  }
+  change(node, { demote: [n4] });
+  expect(node.raft.configuration).toMatchObject({ incoming: ['n1', 'n2', 'n3'], learners: [n4] });
+  expect(node.raft.configuration.planned).toBeUndefined();
+});
+
 test('a joint change that is given up brings everybody back whom it was to remove, learners too', () => {
   const [n3, n5] = ['n3', 'n5'].map(nodeId) as [NodeId, NodeId];
   const node = leading();
