@@ -134,7 +134,7 @@ export interface GroupStatus {
   readonly quarantine: QuarantineStatus | null;
   /** Leader only, else null: what its reads and commits rest on. */
   readonly lease: LeaseStatus | null;
-  /** Leader only: the log each peer is known to have durably, and how it is being fed. */
+  /** Leader only: the log each peer is known to have durably, and how it is being fed: `probe`, `replicate` or `snapshot`. */
   readonly peers: readonly { readonly id: NodeId; readonly matchIndex: Index; readonly state: string }[];
 }
 

@@ -45,10 +45,16 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
     peers: [...(raft.leader?.progress ?? [])].map(([id, progress]) => ({
       id,
       matchIndex: progress.matchIndex,
-      state: progress.state === ProgressState.probe ? 'probe' : 'replicate',
+      state: progressNames[progress.state],
     })),
   };
 }
+
+const progressNames: Readonly<Record<ProgressState, string>> = {
+  [ProgressState.probe]: 'probe',
+  [ProgressState.replicate]: 'replicate',
+  [ProgressState.snapshot]: 'snapshot',
+};
 
 function quarantineStatus({ quarantine }: Group): QuarantineStatus | null {
   if (!isAiling(quarantine)) return null;
