@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { CommandFormatError, decodeCommand, encodeCommand } from './command-codec.ts';
+import { CommandFormatError, decodeCommand, encodeCommand, encodeRefused, encodeTransaction } from './command-codec.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const words = (...args: string[]): Buffer[] => args.map((word) => Buffer.from(word));
@@ -13,6 +13,11 @@ test('the bytes of a command in the log never change', () => {
   expect(hex(encodeCommand(words('APPEND', 'k', 'v'), { keyBytesMax: 1, valueBytesMax: 12 }))).toBe(
     '011103016b0176023132',
   );
+});
+
+test('the bytes of a transaction in the log never change', () => {
+  const transaction = encodeTransaction([encodeCommand(words('get', 'k')), encodeRefused('no')]);
+  expect(hex(transaction)).toBe('011d02050140 01016b06010001026e6f'.replace(' ', ''));
 });
 
 test('a command decodes into the arguments it was made of', () => {

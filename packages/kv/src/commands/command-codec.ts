@@ -33,18 +33,43 @@ export function encodeCommand(args: readonly Buffer[], limits: CommandLimits = d
 /** The same, for a caller that has looked the command up. */
 export function encodeFor(spec: CommandSpec, args: readonly Buffer[], limits: CommandLimits): Buffer {
   const limit = carriesLimit.has(spec.name) ? Buffer.from(String(limits.valueBytesMax)) : null;
-  const count = args.length - 1 + (limit === null ? 0 : 1);
+  return encodeParts(spec.opcode, args, { from: 1, limit });
+}
+
+/**
+ * The number of a transaction in the log: its arguments are whole commands, reads among them, carried out one after the
+ * other with nothing between. It is no command of the table, since no client can send it.
+ */
+export const transactionOpcode = 29;
+
+/** In the place of a command that makes no sense: what it is answered is known, and the others are carried out. */
+export const refusedOpcode = 0;
+
+export function encodeRefused(error: string): Buffer {
+  return encodeParts(refusedOpcode, [Buffer.from(error)], { from: 0, limit: null });
+}
+
+export function encodeTransaction(commands: readonly Uint8Array[]): Buffer {
+  return encodeParts(transactionOpcode, commands, { from: 0, limit: null });
+}
+
+function encodeParts(
+  opcode: number,
+  args: readonly Uint8Array[],
+  { from, limit }: { readonly from: number; readonly limit: Buffer | null },
+): Buffer {
+  const count = args.length - from + (limit === null ? 0 : 1);
   let bytes = 2 + varintBytes(count) + (limit === null ? 0 : limit.length + 1);
-  for (let at = 1; at < args.length; at += 1) {
-    const { length } = args[at] as Buffer;
+  for (let at = from; at < args.length; at += 1) {
+    const { length } = args[at] as Uint8Array;
     bytes += varintBytes(length) + length;
   }
   // Not from the pool: the payload lives as long as the entry, and must not keep strangers alive.
   const payload = Buffer.allocUnsafeSlow(bytes);
   payload[0] = commandVersion;
-  payload[1] = spec.opcode;
+  payload[1] = opcode;
   let at = writeVarint(payload, 2, count);
-  for (let index = 1; index < args.length; index += 1) at = writeBytes(payload, at, args[index] as Buffer);
+  for (let index = from; index < args.length; index += 1) at = writeBytes(payload, at, args[index] as Uint8Array);
   if (limit !== null) writeBytes(payload, at, limit);
   return payload;
 }
@@ -100,7 +125,7 @@ function writeVarint(target: Buffer, from: number, value: number): number {
   return at + 1;
 }
 
-function writeBytes(target: Buffer, from: number, bytes: Buffer): number {
+function writeBytes(target: Buffer, from: number, bytes: Uint8Array): number {
   const at = writeVarint(target, from, bytes.length);
   target.set(bytes, at);
   return at + bytes.length;

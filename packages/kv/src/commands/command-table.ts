@@ -178,6 +178,10 @@ local('auth', -2, 'Authenticates the connection.', { flags: ['noscript', 'loadin
 local('select', 2, 'Chooses a database; there is only 0.');
 local('quit', -1, 'Closes the connection.', { flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'] });
 local('reset', 1, 'Resets the connection.', { flags: ['noscript', 'loading', 'stale', 'fast', 'no_auth'] });
+const transactions: Extra = { group: 'transactions', flags: ['noscript', 'loading', 'stale', 'fast'] };
+local('multi', 1, 'Begins a transaction over keys of one slot.', transactions);
+local('exec', 1, 'Carries out a transaction: all of it at once, or nothing.', transactions);
+local('discard', 1, 'Gives a transaction up.', transactions);
 local('readonly', 1, 'Lets this node answer reads from its own state.', cluster);
 local('readwrite', 1, 'Makes reads linearizable again.', cluster);
 local('asking', 1, 'Announces that a redirect is followed.', cluster);

@@ -50,6 +50,13 @@ export function scanResult(cursor: string, keys: readonly string[]): Result {
   return joinResult(`*2\r\n$${cursor.length}\r\n${cursor}\r\n*${keys.length}\r\n`, keys);
 }
 
+/** One array of whole results. */
+export function concatResult(results: readonly Result[]): Result {
+  const holdsNull = results.some((result) => result[0] === ResultTag.holdsNull);
+  const header = Buffer.from(`${holdsNull ? '\x01' : '\0'}*${results.length}\r\n`, 'latin1');
+  return Buffer.concat([header, ...results.map((result) => result.subarray(1))]);
+}
+
 function joinResult(header: string, values: readonly (Payload | null)[]): Result {
   const parts: Buffer[] = [];
   const pieces: string[] = [header];

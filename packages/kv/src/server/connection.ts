@@ -17,6 +17,7 @@ import { errorText } from './error-reply.ts';
 import { isDatabaseRequest, localReply } from './local-commands.ts';
 import type { NodeContext } from './node-context.ts';
 import { Output } from './output.ts';
+import { Transaction } from './transaction.ts';
 
 /** Above this, no more commands are read from a client that does not take its replies. */
 const outputBytesPause = 1024 * 1024;
@@ -34,6 +35,9 @@ const loading = 'LOADING the node is reading its log; try again shortly';
 
 /** Commands after which the next one may be read differently: each waits until everything before it is answered. */
 const solitary: ReadonlySet<string> = new Set(['hello', 'auth', 'reset', 'quit']);
+
+/** Carried out at once even after MULTI. */
+const neverQueued: ReadonlySet<string> = new Set(['multi', 'exec', 'discard', 'reset', 'quit']);
 
 /** The port that accepted a connection. */
 export interface ConnectionHome {
@@ -69,6 +73,8 @@ export class Connection implements CallOwner, ClientInfo {
   /** Those of the queue whose reply the client does not want. */
   readonly #muted: Set<Call | Answer> = new Set();
   #session: Session | null = null;
+  /** Since MULTI. */
+  #transaction: Transaction | null = null;
   /** A command that waits until everything before it is answered. */
   #solitary: Buffer[] | null = null;
   #replyBytesRecent: number = replyBytesAssumed;
@@ -214,13 +220,39 @@ export class Connection implements CallOwner, ClientInfo {
       return;
     }
     const invalid = validate(args, context.limits);
-    if (invalid !== null || spec === undefined) this.answer({ error: invalid ?? 'ERR unknown command' });
+    if (spec === undefined) this.#refuse(invalid ?? 'ERR unknown command');
+    else if (this.#transaction !== null && !neverQueued.has(spec.name))
+      this.answer(this.#transaction.add(spec, args, invalid));
+    else if (invalid !== null) this.#refuse(invalid);
+    else if (spec.group === 'transactions') this.#executeTransaction(spec.name);
     else if (spec.kind === 'local') this.#executeLocal(spec, args);
     else if (context.router === null) this.answer({ error: loading });
     else this.#executeStored(spec, args, context.router);
   }
 
+  #refuse(error: string): void {
+    this.answer(this.#transaction === null ? { error } : this.#transaction.refuse(error));
+  }
+
+  #executeTransaction(name: string): void {
+    const transaction = this.#transaction;
+    const { context } = this.#server;
+    if (name === 'multi') {
+      this.#transaction ??= new Transaction(context.limits);
+      this.answer(transaction === null ? { simple: 'OK' } : { error: 'ERR MULTI calls can not be nested' });
+      return;
+    }
+    this.#transaction = null;
+    if (transaction === null) this.answer({ error: `ERR ${name.toUpperCase()} without MULTI` });
+    else if (name === 'discard') this.answer({ simple: 'OK' });
+    else if (transaction.broken) this.answer({ error: 'EXECABORT Transaction discarded because of previous errors.' });
+    else if (transaction.slot === null) this.answer([]);
+    else if (context.router === null) this.answer({ error: loading });
+    else this.#call(context.router, { write: true, slot: transaction.slot, payload: transaction.encode() });
+  }
+
   #executeLocal(spec: CommandSpec, args: Buffer[]): void {
+    if (spec.name === 'reset') this.#transaction = null;
     const reply = localReply(spec, args, this, this.#server.context);
     if (!isDatabaseRequest(reply)) this.answer(reply);
     else if (this.#server.context.router === null) this.answer({ error: loading });
@@ -237,14 +269,16 @@ export class Connection implements CallOwner, ClientInfo {
       this.answer({ error: "CROSSSLOT Keys in request don't hash to the same slot" });
       return;
     }
-    const write = spec.kind === 'write';
-    const stale = this.readOnly && !write;
+    const payload = encodeFor(spec, args, this.#server.context.limits);
+    this.#call(router, { write: spec.kind === 'write', slot, payload });
+  }
+
+  #call(router: Router, command: { readonly write: boolean; readonly slot: number; readonly payload: Buffer }): void {
+    const stale = this.readOnly && !command.write;
     const call = new Call({
+      ...command,
       owner: this,
-      write,
-      slot,
-      shard: router.map.shardOf(slot),
-      payload: encodeFor(spec, args, this.#server.context.limits),
+      shard: router.map.shardOf(command.slot),
       deadlineMs: router.nowMs() + router.commandTimeoutMs,
       consistency: stale ? 'stale' : router.reads,
       forward: !stale && (router.routing === 'forward' || this.asking),

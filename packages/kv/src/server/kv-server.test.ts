@@ -212,6 +212,69 @@ test('the protocol is the one of the moment a command was sent', async () => {
   expect(text).toContain('_\r\n+RESET');
 });
 
+test('a transaction is one entry of one log, and answers what each command would have', async () => {
+  const { client, host } = await setUp();
+  const redis = client();
+  redis.send(
+    'MULTI',
+    'SET {t}a 1',
+    'INCR {t}a',
+    'GET {t}none',
+    'MGET {t}a {t}none',
+    'SET {t}a x EX 0',
+    'EXEC',
+    'ECHO end',
+  );
+  const text = await redis.until((received) => received.includes('end'));
+  const invalid = "-ERR invalid expire time in 'set' command\r\n";
+  const replies = `*5\r\n+OK\r\n:2\r\n$-1\r\n*2\r\n$1\r\n2\r\n$-1\r\n${invalid}`;
+  expect(text).toBe(`+OK\r\n${'+QUEUED\r\n'.repeat(5)}${replies}$3\r\nend\r\n`);
+  expect(host.submitted.filter(({ write }) => write)).toHaveLength(1);
+  redis.send('HELLO 3', 'MULTI', 'GET {t}none', 'EXEC');
+  expect(await redis.until((received) => received.includes('_\r\n'))).toMatch(/\+QUEUED\r\n\*1\r\n_\r\n$/);
+});
+
+test.each([
+  ['a key of another slot', 'GET b', /^-CROSSSLOT /],
+  ['a command without a key', 'DBSIZE', /^-ERR 'dbsize' is not supported inside MULTI/],
+  ['an unknown command', 'NOSUCH', /^-ERR unknown command/],
+  ['an argument too few', 'GET', /^-ERR wrong number of arguments/],
+])('%s breaks a transaction off: nothing of it is carried out', async (_, line, refusal) => {
+  const { client, host } = await setUp();
+  const redis = client();
+  expect(await redis.ask('MULTI')).toBe('+OK\r\n');
+  expect(await redis.ask('SET a 1')).toBe('+QUEUED\r\n');
+  expect(await redis.ask(line)).toMatch(refusal);
+  expect(await redis.ask('EXEC')).toMatch(/^-EXECABORT /);
+  expect(host.submitted).toEqual([]);
+  expect(await redis.ask('EXEC')).toBe('-ERR EXEC without MULTI\r\n');
+});
+
+test('a transaction has limits, and DISCARD and RESET give it up', async () => {
+  const { client, host } = await setUp();
+  const redis = client();
+  redis.send('MULTI', ...Array.from({ length: 1025 }, () => 'INCR a'), 'EXEC');
+  expect(await redis.until((received) => received.includes('EXECABORT'))).toMatch(/-ERR a transaction may have up to/);
+  expect(await redis.ask('MULTI')).toBe('+OK\r\n');
+  expect(await redis.ask('INCR a')).toBe('+QUEUED\r\n');
+  expect(await redis.ask('MULTI')).toBe('-ERR MULTI calls can not be nested\r\n');
+  expect(await redis.ask('DISCARD')).toBe('+OK\r\n');
+  expect(await redis.ask('MULTI')).toBe('+OK\r\n');
+  expect(await redis.ask('INCR a')).toBe('+QUEUED\r\n');
+  expect(await redis.ask('RESET')).toBe('+RESET\r\n');
+  expect(await redis.ask('MULTI')).toBe('+OK\r\n');
+  expect(await redis.ask('EXEC')).toBe('*0\r\n');
+  expect(host.submitted).toEqual([]);
+});
+
+test('an EXEC that nobody could carry out says whether it was', async () => {
+  const { client, host } = await setUp();
+  const redis = client();
+  host.fault = () => failure('COMMIT_TIMEOUT');
+  redis.send('MULTI', 'INCR a', 'EXEC');
+  expect(await redis.until((received) => received.includes('-'))).toMatch(/-UNKNOWNOUTCOME /);
+});
+
 test('CLIENT REPLY sends what is wanted, in order', async () => {
   const { client } = await setUp();
   const redis = client();

@@ -1,8 +1,8 @@
 import type { AppliedEntry, AppliedPosition, StateMachine } from 'nori-raft';
-import { CommandFormatError, decodeCommand } from '../commands/command-codec.ts';
+import { CommandFormatError, decodeCommand, refusedOpcode, transactionOpcode } from '../commands/command-codec.ts';
 import { type CommandKind, commandTable } from '../commands/command-table.ts';
 import { wrongArity } from '../commands/errors.ts';
-import { errorResult, okResult, type Result } from '../resp/result.ts';
+import { concatResult, errorResult, okResult, type Result } from '../resp/result.ts';
 import type { Handler } from './handler.ts';
 import * as keyWrites from './key-writes.ts';
 import { LimboCheck } from './limbo.ts';
@@ -193,8 +193,20 @@ export class KvStateMachine implements StateMachine {
     return command.length === 0 ? okResult : this.#execute(writes, command);
   }
 
+  /** Every command in its turn; each has its own answer, an error too, and none stops the others, as in Redis. */
+  #transaction(commands: readonly Buffer[]): Result {
+    return concatResult(
+      commands.map((command) => {
+        const { opcode, args } = decodeCommand(command);
+        if (opcode === refusedOpcode) return errorResult(args.join(''));
+        return this.#execute(writes[opcode] === undefined ? this.#reads : writes, command);
+      }),
+    );
+  }
+
   #execute(table: readonly (Operation | undefined)[], payload: Uint8Array): Result {
     const { opcode, args } = decodeCommand(payload);
+    if (opcode === transactionOpcode && table === writes) return this.#transaction(args);
     const operation = table[opcode];
     // A newer version's command: to skip it would make this replica another state machine, so the group must halt.
     if (operation === undefined) throw new CommandFormatError(`command ${opcode} is unknown to this version`);

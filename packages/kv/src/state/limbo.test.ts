@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import type { AppliedEntry } from 'nori-raft';
 import { describe, expect, test } from 'vitest';
-import { encodeCommand } from '../commands/command-codec.ts';
+import { encodeCommand, encodeRefused, encodeTransaction } from '../commands/command-codec.ts';
 import { KvStateMachine } from './kv-state-machine.ts';
 
 const startMs = 1000;
@@ -24,6 +24,17 @@ function shard(): KvStateMachine {
 
 const conflicts = (query: string, entries: readonly AppliedEntry[]): boolean =>
   shard().conflicts(command(query), entries);
+
+test('a transaction in limbo reaches the keys of its commands, and no others', () => {
+  const parts = [command('incr a'), command('get b'), encodeRefused('ERR syntax error')];
+  const entries = [{ index: 100, term: 1, timeMs: startMs, command: encodeTransaction(parts) }];
+  expect(['get a', 'get b', 'get c', 'dbsize'].map((query) => conflicts(query, entries))).toEqual([
+    true,
+    true,
+    false,
+    true,
+  ]);
+});
 
 describe('a read in limbo', () => {
   test.each([

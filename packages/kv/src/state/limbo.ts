@@ -1,5 +1,5 @@
 import type { AppliedEntry } from 'nori-raft';
-import { type DecodedCommand, decodeCommand } from '../commands/command-codec.ts';
+import { type DecodedCommand, decodeCommand, refusedOpcode, transactionOpcode } from '../commands/command-codec.ts';
 import { type CommandKind, type CommandSpec, commandTable, keyPositions } from '../commands/command-table.ts';
 import type { Store } from './store.ts';
 
@@ -35,7 +35,7 @@ export class LimboCheck {
     if (this.#reach.entries !== entries) this.#reach = reachOf(entries);
     const { keys, everything, latestMs } = this.#reach;
     if (everything) return true;
-    const read = keyed('read', query);
+    const read = keyed(['read'], query);
     if (read === null) return true;
     const readsTheTime = read.name === 'ttl' || read.name === 'pttl';
     return read.keys.some((key) => {
@@ -55,15 +55,30 @@ function reachOf(entries: readonly AppliedEntry[]): Reach {
     latestMs = Math.max(latestMs, timeMs);
     // An entry without a command carries only time.
     if (command.length === 0) continue;
-    const write = keyed('write', command);
-    if (write === null) everything = true;
-    else for (const key of write.keys) keys.add(key.toString('latin1'));
+    for (const part of partsOf(command)) {
+      const write = keyed(['write', 'read'], part);
+      if (write === null) everything = true;
+      else for (const key of write.keys) keys.add(key.toString('latin1'));
+    }
   }
   return { entries, keys, everything, latestMs };
 }
 
+/** The commands of an entry: one, or those of a transaction. What is refused in it has no reach. */
+function partsOf(payload: Uint8Array): readonly Uint8Array[] {
+  if (payload[1] !== transactionOpcode) return [payload];
+  try {
+    return decodeCommand(payload).args.filter((part) => part[1] !== refusedOpcode);
+  } catch {
+    return [payload];
+  }
+}
+
 /** A command that names all the keys it looks at or writes; null: any other, or one this version does not understand. */
-function keyed(kind: CommandKind, payload: Uint8Array): { readonly name: string; readonly keys: Buffer[] } | null {
+function keyed(
+  kinds: readonly CommandKind[],
+  payload: Uint8Array,
+): { readonly name: string; readonly keys: Buffer[] } | null {
   let command: DecodedCommand;
   try {
     command = decodeCommand(payload);
@@ -72,6 +87,6 @@ function keyed(kind: CommandKind, payload: Uint8Array): { readonly name: string;
   }
   const { args } = command;
   const spec = byOpcode[command.opcode];
-  if (spec === undefined || spec.kind !== kind || spec.firstKey === 0) return null;
+  if (spec === undefined || !kinds.includes(spec.kind) || spec.firstKey === 0) return null;
   return { name: spec.name, keys: keyPositions(spec, args.length + 1).map((position) => args[position - 1] as Buffer) };
 }

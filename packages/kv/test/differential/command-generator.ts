@@ -48,19 +48,41 @@ type Words = (string | Buffer)[];
 export class CommandGenerator {
   readonly #random: () => number;
   readonly #baseMs: number;
+  readonly #keyed: readonly (() => Words)[];
   readonly #commands: readonly (() => Words)[];
 
   constructor(seed: number, baseMs: number) {
     this.#random = generator(seed);
     this.#baseMs = baseMs;
-    this.#commands = [...this.#strings(), ...this.#strings(), ...this.#keys(), ...this.#database(), ...this.#server()];
+    this.#keyed = [...this.#strings(), ...this.#strings(), ...this.#keys()];
+    this.#commands = [...this.#keyed, ...this.#database(), ...this.#server()];
   }
 
   batch(count: number): Buffer[][] {
+    if (this.chance(0.3)) return [...this.#transaction(), ...this.batch(count)];
     return Array.from({ length: count }, () => this.#next()).flatMap((args) =>
       // Redis counts keys whose time is over until somebody meets them.
       /^(dbsize|randomkey|cluster)$/i.test(String(args[0])) ? [[text('KEYS'), text('*')], args] : [args],
     );
+  }
+
+  /** Commands that read and write keys of one slot, between MULTI and its end. */
+  #transaction(): Buffer[][] {
+    const commands: Buffer[][] = [];
+    const wanted = Math.floor(this.#random() * 8);
+    while (commands.length < wanted) {
+      const args = this.pick(this.#keyed)().map((word) => (typeof word === 'string' ? text(word) : word));
+      if (this.chance(0.1)) this.#mishap(args);
+      if (args.slice(1).every((word) => !strayKeys.includes(word.toString('latin1')))) commands.push(args);
+    }
+    if (this.chance(0.05)) commands.push([text('MULTI')]);
+    const end = this.pick(['EXEC', 'exec', 'EXEC', 'DISCARD', 'RESET']);
+    return [
+      [text('MULTI')],
+      ...commands,
+      [text(end)],
+      ...(this.chance(0.1) ? [[text(this.pick(['EXEC', 'DISCARD']))]] : []),
+    ];
   }
 
   #next(): Buffer[] {
