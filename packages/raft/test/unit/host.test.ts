@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Meter, VizEvent } from '../../src/ports/meter.ts';
 import { bytes, HostWorld, Ledger, type Machine, text } from '../support/host-world.test-support.ts';
+import { settle } from '../support/wal-world.test-support.ts';
 
 test('a command is acknowledged by any node, once it is on a majority of disks and applied on the leader', async () => {
   const world = await HostWorld.elected();
@@ -166,6 +167,34 @@ test('the metrics and events of the specification are there', async () => {
   expect(types).toEqual(new Set(['VoteReq', 'VoteGranted', 'LeaderElected', 'StepDown']));
   const elected = events.find(({ event }) => event.type === 'LeaderElected');
   expect(elected).toMatchObject({ scope: 'Raft', event: { group: 1, node: leader.id } });
+  await world.close();
+});
+
+test('a read by lease costs no message and no disk access, and one by a round costs messages', async () => {
+  const world = await HostWorld.elected();
+  const { host } = world.leading();
+  await world.settled(host.execute(1, bytes('x')));
+  await world.run(300);
+  const costs = (): Readonly<Record<string, number>>[] =>
+    world.machines.map((machine) => {
+      const { transport, wal } = machine.host.status();
+      const { framesSent = 0, bytesSent = 0 } = transport;
+      const { flushes = 0, syncs = 0, bytesWritten = 0 } = wal;
+      return { framesSent, bytesSent, flushes, syncs, bytesWritten };
+    });
+  const before = costs();
+  for (let at = 0; at < 1000; at += 1) {
+    const { result, via } = await host.read(1, bytes(''));
+    expect([text(result), via]).toEqual(['1', 'lease']);
+  }
+  await settle();
+  expect(costs()).toEqual(before);
+  await world.settled(host.read(1, bytes(''), { consistency: 'linearizable' }));
+  expect(costs().map(({ framesSent = 0 }, at) => framesSent > (before[at]?.['framesSent'] ?? 0))).toEqual([
+    true,
+    true,
+    true,
+  ]);
   await world.close();
 });
 
