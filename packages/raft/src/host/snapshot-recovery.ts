@@ -1,3 +1,4 @@
+import { NoriError } from '../base/errors.ts';
 import { replicasOf } from '../core/configuration.ts';
 import type { HardState, Index, SnapshotPoint, Term } from '../core/types.ts';
 import type { StateMachine } from '../ports/state-machine.ts';
@@ -24,6 +25,8 @@ export async function recoverState(
   stateMachine: StateMachine,
   wal: Wal,
 ): Promise<StartOfGroup> {
+  const inDoubt = await onDisk('the snapshots cannot be listed', store.stateInDoubt());
+  if (inDoubt) await doWithout(store, start, stateMachine);
   const reader = await onDisk('the newest snapshot cannot be opened', store.open());
   if (reader === null) {
     if (start.base.index > 0) {
@@ -37,6 +40,19 @@ export async function recoverState(
   } finally {
     await onDisk('the newest snapshot cannot be closed', reader.close());
   }
+}
+
+/**
+ * A crash came while an image from outside took the place of the state: what the state machine keeps itself may be the old
+ * state, the new one or neither, all at one position. The newest snapshot and the log are one of the two, and whole.
+ */
+async function doWithout(store: SnapshotStore, { group }: RecoveredGroup, stateMachine: StateMachine): Promise<void> {
+  if (stateMachine.reset === undefined) {
+    const message = `the state of group ${group} was being replaced, and its state machine has no reset`;
+    throw new NoriError('STATE_FOREIGN', { message });
+  }
+  await stateMachine.reset();
+  await onDisk('the state machine cannot be trusted again', store.trustState());
 }
 
 async function goOn(

@@ -32,6 +32,7 @@ export class SnapshotReplacing {
   /** @throws NoriError UNSUPPORTED, OVERLOADED, SNAPSHOT_FAILED, APPLY_FAILED, CLOSED. */
   async install(group: Group, image: AsyncIterable<Uint8Array>): Promise<Index> {
     this.requireAlone(group);
+    requireReset(group);
     if (this.underWay.has(group)) throw new NoriError('OVERLOADED', { message: 'the group is being replaced already' });
     this.underWay.add(group);
     try {
@@ -79,13 +80,18 @@ export class SnapshotReplacing {
     }
   }
 
-  /** Nothing is acknowledged on the new state before the snapshot of it is durable: a crash leaves one or the other. */
+  /**
+   * Nothing is acknowledged on the new state before the snapshot of it is durable: a crash leaves one or the other. What a
+   * state machine keeps itself changes before that, so until then it is in doubt.
+   */
   private async replace(group: Group): Promise<Index> {
     const { house } = this;
     const store = house.storeOf(group.id);
     const title = this.title(group);
     const { index, term } = title.point;
+    const keepsItself = group.stateMachine.durablePosition !== undefined;
     try {
+      if (keepsItself) await store.doubtState();
       const reader = await SnapshotReader.open(house.disk, store.spoolPath);
       try {
         await group.stateMachine.restore(reader.image(), { index, term });
@@ -95,7 +101,10 @@ export class SnapshotReplacing {
       const own = group.stateMachine.snapshot()[Symbol.asyncIterator]();
       const header = await writeSnapshot(house.disk, store.replacingPath, title, own, () => !house.closed);
       this.requireAlone(group);
-      if (header !== null) await store.adopt(store.replacingPath, header);
+      if (header !== null) {
+        await store.adopt(store.replacingPath, header);
+        if (keepsItself) await store.trustState();
+      }
       await house.disk.remove(store.spoolPath);
     } catch (error) {
       // The state may be the old, the new or neither; a restart goes on with what is durable.
@@ -121,4 +130,13 @@ export class SnapshotReplacing {
       remedy: 'replace the state of a group of one node, then add the others',
     });
   }
+}
+
+/** After a crash on the way its own state says nothing, and is built anew. */
+function requireReset({ id, stateMachine }: Group): void {
+  if (stateMachine.durablePosition === undefined || stateMachine.reset !== undefined) return;
+  throw new NoriError('UNSUPPORTED', {
+    message: `the state machine of group ${id} keeps its own state and cannot reset it`,
+    remedy: 'give it the method reset, or put the image into its store before the group is created',
+  });
 }

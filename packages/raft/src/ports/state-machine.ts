@@ -45,7 +45,8 @@ export interface StateMachine {
   snapshot(): AsyncIterable<Uint8Array>;
   /**
    * Replaces the whole state by an image that `snapshot` gave. `at` is the last entry the image covers: a state machine
-   * that keeps its own position (`durablePosition`) takes it for its own, in the same step as the state.
+   * that keeps its own position (`durablePosition`) takes it for its own, in the same step as the state, and resolves when
+   * that is durable.
    */
   restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void>;
   /**
@@ -66,7 +67,8 @@ export interface StateMachine {
   /**
    * Forgets everything: from then on it is as if it had just been made, and of a state of its own on disk nothing is
    * left that a start would find. Resolves when that is durable. Called when this node's log or snapshot of the group was
-   * damaged, so that the state cannot be gone on from; nothing is applied or asked meanwhile, and the other nodes give it
+   * damaged, so that the state cannot be gone on from, and at a start after a crash that came while an image from outside
+   * was installed (`installSnapshot`, which a state machine with `durablePosition` and without this refuses); nothing is applied or asked meanwhile, and the other nodes give it
    * anew. A state machine with `durablePosition` and without this method stays in quarantine.
    */
   reset?(): Promise<void>;

@@ -7,6 +7,7 @@ const digits = 16;
 const snapshotName = /^([0-9a-f]{16})-[0-9a-f]{16}\.snap$/;
 const takingName = 'taking.tmp';
 export const incomingName = 'incoming.part';
+const doubtName = 'state-in-doubt';
 
 interface Stored {
   readonly header: SnapshotHeader;
@@ -67,6 +68,25 @@ export class SnapshotStore {
     const reader = await SnapshotReader.open(disk, newest);
     this.stored = [{ header: reader.header, path: newest, readers: 0 }];
     return reader;
+  }
+
+  /**
+   * From here on, over crashes, what the state machine keeps itself may be of an image that was never taken over: its
+   * position says nothing of that.
+   */
+  async doubtState(): Promise<void> {
+    const { disk, directory } = this;
+    await (await disk.open(`${directory}/${doubtName}`, { create: true })).close();
+    await disk.syncDirectory(directory);
+  }
+
+  async stateInDoubt(): Promise<boolean> {
+    return (await this.disk.list(this.directory)).includes(doubtName);
+  }
+
+  async trustState(): Promise<void> {
+    await this.disk.remove(`${this.directory}/${doubtName}`);
+    await this.disk.syncDirectory(this.directory);
   }
 
   /** Makes the directory, before anything is written into it. */

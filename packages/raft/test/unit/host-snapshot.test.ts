@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Meter, VizEvent } from '../../src/ports/meter.ts';
+import type { AppliedEntry, AppliedPosition } from '../../src/ports/state-machine.ts';
 import { Metric } from '../../src/observe/metrics.ts';
-import { bytes, HostWorld, type Machine } from '../support/host-world.test-support.ts';
+import { bytes, HostWorld, Ledger, type Machine } from '../support/host-world.test-support.ts';
 
 const small = { snapshotTailEntries: 0, snapshotChunkBytes: 16 };
 
@@ -194,6 +195,94 @@ test('a power cut while an image is installed leaves the old state or the new on
     await world.close();
   }
   expect(outcomes.size).toBe(2);
+});
+
+/** Keeps its own state: every change is durable at once, with the position it leads to. */
+class Kept extends Ledger {
+  readonly store: { commands: string[]; at: AppliedPosition | null };
+
+  constructor(store: Kept['store']) {
+    super();
+    this.store = store;
+    this.commands.push(...store.commands);
+  }
+
+  override apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] {
+    const results = super.apply(entries) as readonly Uint8Array[];
+    this.keep(entries.at(-1) ?? null);
+    return results;
+  }
+
+  override async restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+    await super.restore(image);
+    this.keep(at ?? null);
+  }
+
+  durablePosition(): AppliedPosition | null {
+    return this.store.at;
+  }
+
+  reset(): Promise<void> {
+    this.commands.length = 0;
+    this.keep(null);
+    return Promise.resolve();
+  }
+
+  private keep(at: AppliedPosition | null): void {
+    this.store.commands = [...this.commands];
+    this.store.at = at;
+  }
+}
+
+test('where a state machine keeps its own state, a power cut while an image is installed leaves one state, for all', {
+  timeout: 30_000,
+}, async () => {
+  const outcomes = new Set<string>();
+  for (let ms = 0; ms < 24; ms += 1) {
+    const stores = new Map<string, Kept['store']>();
+    const storeOf = (id: string): Kept['store'] => {
+      if (!stores.has(id)) stores.set(id, { commands: [], at: null });
+      return stores.get(id) as Kept['store'];
+    };
+    const world = await HostWorld.started({
+      hosts: 2,
+      founders: 1,
+      config: { ...small, snapshotTailEntries: 1000 },
+      seed: ms + 1,
+      machine: (id) => new Kept(storeOf(id)),
+    });
+    const [n1, n2] = world.machines as [Machine, Machine];
+    await world.until(() => world.leader() !== null);
+    await write(world, 2, 'old');
+    if (ms % 2 === 1) await world.settled(n1.host.triggerSnapshot(1));
+    n1.syncMs = 1;
+    n1.host.installSnapshot(1, imageOf('one\ntwo')).catch(() => undefined);
+    await world.run(ms);
+    world.powerCut(n1);
+    n1.syncMs = 0;
+    await world.start(n1);
+    await world.until(() => world.leader() !== null);
+    await world.settled(n1.host.addMember(1, 'n2', 'n2:7000'));
+    await write(world, 1, 'new');
+    await world.until(() => n1.ledger().commands.length === 3 && n2.ledger().commands.length === 3);
+    const state = n1.ledger().commands.join();
+    expect(n2.ledger().commands.join()).toBe(state);
+    outcomes.add(state);
+    await world.close();
+  }
+  expect([...outcomes].sort()).toEqual(['old0,old1,new0', 'one,two,new0']);
+});
+
+test('an image is not installed where the state machine keeps its own state and cannot reset it', async () => {
+  const world = await HostWorld.elected({
+    hosts: 1,
+    config: small,
+    machine: () => Object.assign(new Ledger(), { durablePosition: () => null }),
+  });
+  const [machine] = world.machines as [Machine];
+  const failure = await world.failure(machine.host.installSnapshot(1, imageOf('one')));
+  expect(failure).toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('cannot reset it') as string });
+  await world.close();
 });
 
 test('the state of a group with other members is not replaced from outside', async () => {
