@@ -23,6 +23,16 @@ export async function clusterToJoin(address: string | undefined, directory: stri
   return readJoined(directory) ?? (address === undefined ? null : await askCluster(address));
 }
 
+/** Whom the node looks for before its log has told it who is in the cluster. Some of them may be gone, or elsewhere by now. */
+export function knownMembers(
+  joined: JoinedCluster | null,
+  own: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const taken = Object.values(own);
+  const others = Object.entries(joined?.members ?? {}).filter(([, address]) => !taken.includes(address));
+  return { ...Object.fromEntries(others), ...own };
+}
+
 /** Written before the first group is, read at every start. */
 export function rememberCluster(directory: string, cluster: JoinedCluster): void {
   if (readJoined(directory) === null) moveToCluster(directory, cluster);

@@ -12,7 +12,7 @@ import { type Engine, openEngine } from '../state/engine.ts';
 import type { KvStateMachine } from '../state/kv-state-machine.ts';
 import { Balancer } from './balance.ts';
 import { registerHostMetrics } from './host-metrics.ts';
-import { clusterToJoin, type JoinedCluster, rememberCluster } from './joining.ts';
+import { clusterToJoin, type JoinedCluster, knownMembers, rememberCluster } from './joining.ts';
 import type { Logger } from './logger.ts';
 import { type NodeContext, type ServerStats, serverStats } from './node-context.ts';
 import { Refusals } from './refusals.ts';
@@ -194,7 +194,7 @@ export class KvServer implements NodeContext {
       id: settings.id,
       dataDir: settings.dataDir,
       listen: settings.peer,
-      members: { ...joined?.members, ...settings.members },
+      members: knownMembers(joined, settings.members),
       ...(joined === null ? { clusterName: settings.clusterName } : { clusterId: joined.clusterId, join: true }),
       bootstrap: settings.bootstrap || joined !== null,
       attributes: { resp: announced.resp, http: announced.http, shards: String(shards) },
