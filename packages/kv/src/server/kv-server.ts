@@ -152,8 +152,8 @@ export class KvServer implements NodeContext {
     this.#host = host;
     registerHostMetrics(promClient, this.registry, () => host.status());
     host.onFailed = (error) => this.#fail(error);
-    const refusals = new Refusals(Object.keys(settings.members).length, this.#logger, (error) => this.#fail(error));
-    host.onRefused = (peer, error) => refusals.refused(peer, error, host.peers());
+    const refusals = new Refusals(Object.keys(settings.members).length, (error) => this.#fail(error));
+    host.onRefused = (_peer, error) => refusals.refused(error, host.peers());
     if (joined !== null) rememberCluster(settings.dataDir, joined);
     if (stored === null) writeShardCount(settings.dataDir, shards);
     // After the host, which makes sure that nobody else has the directory.

@@ -35,7 +35,7 @@ import { Snapshots } from './snapshots.ts';
 import { asksTheForgetful } from './quarantine.ts';
 import { Refill } from './refill.ts';
 import { Room } from './room.ts';
-import { groupStatus, hostStatus, memberStatus } from './status.ts';
+import { groupStatus, hostStatus, leaderOf, memberStatus } from './status.ts';
 import { inTime, openStorage, type Storage } from './storage.ts';
 import { Subscription } from './subscription.ts';
 import { Turn } from './turn.ts';
@@ -320,8 +320,8 @@ export class Host {
 
   /** Who leads the group, as far as this node knows. */
   leader(group: GroupId): NodeId | null {
-    const { halted, raft } = this.groups.known(group);
-    return this.state === 'running' && halted === null ? raft.leaderId : null;
+    const known = this.groups.known(group);
+    return this.state === 'running' ? leaderOf(known, this.ports.clock.nowMs()) : null;
   }
 
   /**

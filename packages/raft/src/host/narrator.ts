@@ -25,10 +25,10 @@ export class Narrator {
     this.observer?.onEvent(event);
   }
 
-  /** Somebody who is not a peer, or no longer one, spoke to the peer port. */
+  /** Somebody who is not a peer, or not one any more, spoke to the peer port; or a peer that is not who it was. */
   rejected(remote: string, error: NoriError): void {
-    const { code, message } = error;
-    this.logger?.warn({ remote, code }, message);
+    const { code, message, remedy } = error;
+    this.logger?.warn({ remote, code, remedy }, message);
     this.tell({ scope: 'Peer', event: { type: 'InboundRejected', remote, code, message } });
   }
 

@@ -211,9 +211,7 @@ export class Peers {
       // A full volume passes: the peer comes again.
       if (refusal.code !== 'DISK_FULL') this.parts.fail(refusal);
     }
-    if (refusal !== null) {
-      this.parts.narrator.logger?.error({ peer, code: refusal.code, remedy: refusal.remedy }, refusal.message);
-    }
+    // The transport tells of it, as of any connection that it refuses.
     return refusal;
   }
 

@@ -29,7 +29,7 @@ export function groupStatus(group: Group, nowMs: number): GroupStatus {
     group: group.id,
     role: halted === null ? roleName(raft.role) : 'follower',
     term: raft.term,
-    leader: halted === null ? raft.leaderId : null,
+    leader: leaderOf(group, nowMs),
     commit: log.commit,
     applied: log.applied,
     lastIndex: log.lastIndex,
@@ -55,6 +55,13 @@ const progressNames: Readonly<Record<ProgressState, string>> = {
   [ProgressState.replicate]: 'replicate',
   [ProgressState.snapshot]: 'snapshot',
 };
+
+/** Who leads, as far as the node knows. One that was removed hears of no later leader, so what it knew is soon of the past. */
+export function leaderOf({ raft, halted }: Group, nowMs: number): NodeId | null {
+  if (halted !== null) return null;
+  const silent = nowMs - raft.leaderHeardMs > 3 * raft.options.electionTimeoutMsMax;
+  return raft.leader === null && silent && knowsItselfRemoved(raft) ? null : raft.leaderId;
+}
 
 function quarantineStatus({ quarantine }: Group): QuarantineStatus | null {
   if (!isAiling(quarantine)) return null;

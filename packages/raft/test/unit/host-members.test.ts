@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { Logger } from '../../src/host/options.ts';
 import { MemoryDisk } from '../support/memory-disk.test-support.ts';
 import { bytes, HostWorld, type Machine } from '../support/host-world.test-support.ts';
 
@@ -130,6 +131,36 @@ test.each(['n1', 'n2', 'n3'])(
     await world.close();
   },
 );
+
+test('a node that was removed knows of no leader soon after, and each refusal is one line in a log', async () => {
+  const lines: { readonly machine: string; readonly code: unknown; readonly message: string }[] = [];
+  const world = await HostWorld.elected({ hosts: 3 });
+  const [n1, n2, n3] = [at(world, 0), at(world, 1), at(world, 2)];
+  await world.settled(n1.host.removeMember(1, 'n3'));
+  await world.until(() => n3.statusOf(1)?.removed === true);
+  await world.run(2000);
+  expect(n3.statusOf(1)).toMatchObject({ leader: null, removed: true });
+  expect(n3.host.leader(1)).toBeNull();
+  world.crash(n2);
+  const disk = n2.disk;
+  n2.disk = new MemoryDisk();
+  const log = (machine: string) => (fields: object, message: string) =>
+    lines.push({ machine, code: (fields as { code?: unknown }).code, message });
+  const loggerOf = (machine: string): Logger => {
+    const told = log(machine);
+    return { debug: () => undefined, info: () => undefined, warn: told, error: told };
+  };
+  world.crash(n1);
+  await world.start(n1, { logger: loggerOf('n1') });
+  await world.start(n2, { logger: loggerOf('n2') });
+  await world.until(() => n2.host.peers().some(({ id, refusal }) => id === 'n1' && refusal !== null));
+  const about = (machine: string): readonly string[] =>
+    lines.filter((line) => line.machine === machine && line.code === 'DISK_REPLACED').map(({ message }) => message);
+  expect(about('n1')).toEqual([expect.stringMatching(/^this node knows n2 with another disk/)]);
+  expect(about('n2').filter((message) => message.includes('n1'))).toEqual([expect.stringMatching(/^n1 refuses this/)]);
+  n2.disk = disk;
+  await world.close();
+});
 
 test('of two nodes one moves when the group was told of it first', async () => {
   const world = await HostWorld.elected({ hosts: 2 });
