@@ -3,6 +3,7 @@ import {
   decodeReport,
   type GroupRecovery,
   planOfSurvivors,
+  type RecoveryPlan,
   recoverSurvivors,
   reportSurvivor,
   type SurvivorReport,
@@ -34,8 +35,8 @@ export async function runRecover({ dataDir, survivors, acceptLoss = false }: Rec
     return;
   }
   const reports = survivors === true ? [own] : survivors.map((path) => readReport(path));
-  const { groups, clusterId } = planOfSurvivors(reports);
-  const lines = [warning(reports), ...groups.map((group) => sentence(group))];
+  const { groups, lost, clusterId } = planOfSurvivors(reports);
+  const lines = [warning(reports), ...groups.map((group) => sentence(group)), ...lost.map((shard) => obituary(shard))];
   process.stdout.write(`${lines.join('\n')}\n`);
   if (!acceptLoss) {
     process.stdout.write('Nothing was changed. Add --accept-loss to do it.\n');
@@ -73,11 +74,18 @@ function warning(reports: readonly SurvivorReport[]): string {
 function sentence({ group, from, lastIndex, lastTerm, committedIndex, gone, whole }: GroupRecovery): string {
   const what = `shard ${group - 1}: goes on with the log of ${from}, through entry ${lastIndex} of term ${lastTerm}.`;
   if (whole) return `${what} Nothing is lost: its survivors are a majority.`;
+  const since = committedIndex === 0 ? '' : ` behind entry ${committedIndex}`;
   const pending =
     lastIndex > committedIndex
-      ? ` Entries ${committedIndex + 1} to ${lastIndex} may have been refused to their clients, and count from now on.`
+      ? ` Which of its entries${since} were acknowledged nobody can tell any more: all of them count from now on, also any whose clients were told that they failed.`
       : '';
   return `${what} What was acknowledged by ${gone.join(', ')} without it is lost.${pending}`;
+}
+
+function obituary({ group, quarantinedOn }: RecoveryPlan['lost'][number]): string {
+  const why =
+    quarantinedOn.length === 0 ? 'no survivor has anything of it' : `it is damaged on ${quarantinedOn.join(', ')}`;
+  return `shard ${group - 1}: ALL OF IT IS LOST, for ${why}. It does not go on: a backup can be restored into a new cluster.`;
 }
 
 function addressesOf(groups: readonly GroupRecovery[]): Record<string, string> {

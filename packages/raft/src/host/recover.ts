@@ -1,5 +1,5 @@
 import { NoriError } from '../base/errors.ts';
-import { type Configuration, EntryKind, entry, type HardState, type LogBase } from '../core/types.ts';
+import { type Configuration, EntryKind, entry, type GroupId, type HardState, type LogBase } from '../core/types.ts';
 import { SnapshotStore } from '../snapshot/store.ts';
 import { DataDirectory, walDirectory, withIdleDirectory } from '../wal/data-directory.ts';
 import { finishMending, openLog } from '../wal/mending.ts';
@@ -32,9 +32,14 @@ export function inspectSurvivor(directory: string, ports: OfflinePorts): Promise
     await finishMending(disk, walDirectory(directory));
     const { groups } = await recover(disk, walDirectory(directory), { salvage: false });
     const found: SurvivorGroup[] = [];
+    const quarantined: GroupId[] = [];
     for (const group of groups.values()) {
       // What is in quarantine has forgotten what it vouched for: it is none of what survived.
-      if (group.destroyed || group.quarantine !== null) continue;
+      if (group.destroyed) continue;
+      if (group.quarantine !== null) {
+        quarantined.push(group.group);
+        continue;
+      }
       const { index, term, configuration, committedIndex } = await endOf(group, directory, ports);
       found.push({
         group: group.group,
@@ -45,7 +50,7 @@ export function inspectSurvivor(directory: string, ports: OfflinePorts): Promise
         configuration,
       });
     }
-    return { format: 1, nodeId, clusterId: hex(clusterId), diskId: hex(diskId), groups: found };
+    return { format: 1, nodeId, clusterId: hex(clusterId), diskId: hex(diskId), groups: found, quarantined };
   });
 }
 

@@ -1,5 +1,5 @@
 import { NoriError } from '../base/errors.ts';
-import { isMember, replicasOf } from '../core/configuration.ts';
+import { isMember, isVoter, replicasOf } from '../core/configuration.ts';
 import { isQuorum } from '../core/quorum.ts';
 import type { Configuration, GroupId, Index, Member, NodeId, Term } from '../core/types.ts';
 
@@ -26,6 +26,8 @@ export interface SurvivorReport {
   readonly clusterId: string;
   readonly diskId: string;
   readonly groups: readonly SurvivorGroup[];
+  /** Groups whose log or snapshot was damaged here: what is left of them is none of what survived. */
+  readonly quarantined?: readonly GroupId[];
 }
 
 /** What becomes of a group. */
@@ -49,12 +51,15 @@ export interface GroupRecovery {
 export interface RecoveryPlan {
   readonly survivors: readonly NodeId[];
   readonly groups: readonly GroupRecovery[];
+  /** Groups that no survivor has a log of, for it is damaged or empty on all that have the group: they do not go on. */
+  readonly lost: readonly { readonly group: GroupId; readonly quarantinedOn: readonly NodeId[] }[];
 }
 
 /**
  * The same plan on every survivor's machine, from the same reports. Of each group the longest log goes on, the one an
  * election would choose (thesis 3.6.1): it has everything that any survivor ever took for committed. Its node is the
- * only voter at first; the other survivors learn from it and then vote, by a planned change like any other.
+ * only voter at first; the other survivors learn from it, and those that had a vote then vote, by a planned change like
+ * any other.
  *
  * @throws NoriError RECOVERY_REFUSED.
  */
@@ -65,13 +70,20 @@ export function planRecovery(reports: readonly SurvivorReport[]): RecoveryPlan {
   if (new Set(reports.map(({ clusterId }) => clusterId)).size > 1) {
     throw refused('the survivors are not of one cluster, or some were recovered already');
   }
-  const ids = [...new Set(reports.flatMap(({ groups }) => groups.map(({ group }) => group)))].sort((a, b) => a - b);
+  const held = reports.flatMap(({ groups, quarantined = [] }) => [...groups.map(({ group }) => group), ...quarantined]);
+  const ids = [...new Set(held)].sort((a, b) => a - b);
   const groups = ids.flatMap((group) => recoveryOf(group, reports) ?? []);
-  if (groups.length === 0) throw refused('no survivor has a group');
+  const lost = ids
+    .filter((id) => groups.every(({ group }) => group !== id))
+    .map((group) => ({
+      group,
+      quarantinedOn: reports.flatMap(({ nodeId, quarantined = [] }) => (quarantined.includes(group) ? [nodeId] : [])),
+    }));
+  if (groups.length === 0) throw refused('no survivor has a log of any group that is not damaged');
   if (groups.every(({ whole }) => whole)) {
     throw refused(`${survivors.join(', ')} are a majority of every group: start them, nothing is lost`);
   }
-  return { survivors, groups };
+  return { survivors, groups, lost };
 }
 
 function recoveryOf(group: GroupId, reports: readonly SurvivorReport[]): GroupRecovery | null {
@@ -84,7 +96,8 @@ function recoveryOf(group: GroupId, reports: readonly SurvivorReport[]): GroupRe
   if (best === undefined) return null;
   const { nodeId: from, configuration: before, lastIndex, lastTerm } = best;
   const alive = (id: NodeId): boolean => held.some(({ nodeId }) => nodeId === id);
-  const voters = [...new Set([from, ...replicasOf(before).filter(alive)])].sort();
+  const others = replicasOf(before).filter((id) => id !== from && alive(id));
+  const voters = [from, ...others.filter((id) => isToVote(before, id))].sort();
   const gone = [...new Set([...before.incoming, ...before.outgoing])].filter((id) => !alive(id)).sort();
   return {
     group,
@@ -92,19 +105,33 @@ function recoveryOf(group: GroupId, reports: readonly SurvivorReport[]): GroupRe
     lastIndex,
     lastTerm,
     term: Math.max(...held.map(({ term }) => term)) + 1,
-    configuration: founded(from, voters, before.members),
+    configuration: founded(from, { voters, learners: others.filter((id) => !voters.includes(id)) }, before.members),
     gone,
     committedIndex: Math.max(...held.map(({ committedIndex }) => committedIndex)),
     whole: isQuorum(before, alive) && isMember(before, from),
   };
 }
 
-/** One voter, and a plan that makes the others voters once they have what it has. */
-function founded(from: NodeId, voters: readonly NodeId[], known: readonly Member[]): Configuration {
-  const members = voters.map((id) => known.find((member) => member.id === id) ?? { id, address: '' });
-  const learners = voters.filter((id) => id !== from);
+/** Whether it has a vote that no change under way takes from it, or is about to have one. */
+function isToVote(configuration: Configuration, id: NodeId): boolean {
+  const { learnersNext, planned } = configuration;
+  return planned === undefined ? isVoter(configuration, id) && !learnersNext.includes(id) : planned.voters.includes(id);
+}
+
+/** One voter, and a plan that makes the others what they were once they have what it has. */
+function founded(
+  from: NodeId,
+  outcome: { readonly voters: readonly NodeId[]; readonly learners: readonly NodeId[] },
+  known: readonly Member[],
+): Configuration {
+  const { voters } = outcome;
+  const learners = [...voters.filter((id) => id !== from), ...outcome.learners].sort();
+  const members = [from, ...learners]
+    .sort()
+    .map((id) => known.find((member) => member.id === id) ?? { id, address: '' });
   const first = { incoming: [from], outgoing: [], learners, learnersNext: [], members };
-  return learners.length === 0 ? first : { ...first, planned: { voters, learners: [], joined: [] } };
+  if (voters.length === 1) return first;
+  return { ...first, planned: { voters, learners: [...outcome.learners].sort(), joined: [] } };
 }
 
 function order(a: string, b: string): number {
@@ -133,6 +160,7 @@ export function decodeReport(text: string): SurvivorReport {
       one.term,
       one.committedIndex,
     ]);
+    numbers.push(...(read.quarantined ?? []));
     const sound =
       texts.every((item) => typeof item === 'string') && numbers.every((n) => Number.isSafeInteger(n) && n >= 0);
     if (sound && read.format === 1) return read;

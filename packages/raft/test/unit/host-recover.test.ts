@@ -187,6 +187,45 @@ test('of each group the log goes on that an election would choose, whatever the 
   });
 });
 
+test('learners stay learners, and who was to vote votes', () => {
+  const before = {
+    ...voters('n1', 'n2', 'n3'),
+    learners: ids('n4', 'n5'),
+    planned: { voters: ids('n1', 'n2', 'n3', 'n5'), learners: ids('n4'), joined: ids('n5') },
+  };
+  const held = ['n3', 'n4', 'n5'].map((id) => report(id, [{ configuration: before }]));
+  expect(planRecovery(held).groups[0]?.configuration).toMatchObject({
+    incoming: ['n3'],
+    learners: ['n4', 'n5'],
+    planned: { voters: ['n3', 'n5'], learners: ['n4'], joined: [] },
+  });
+  // The longest log goes on, though it is a learner's.
+  const longest = [report('n3', [{ configuration: before }]), report('n4', [{ configuration: before, lastIndex: 9 }])];
+  expect(planRecovery(longest).groups[0]?.configuration).toMatchObject({
+    incoming: ['n4'],
+    planned: { voters: ['n3', 'n4'], learners: [] },
+  });
+  const only = planRecovery([report('n4', [{ configuration: before }]), report('n1', [])]).groups[0];
+  expect(only?.configuration).toMatchObject({ incoming: ['n4'], learners: [] });
+  expect(only?.configuration.planned).toBeUndefined();
+});
+
+test('groups of which every survivor has only damage or nothing are named', () => {
+  const damaged = { ...report('n1', [{}]), quarantined: [2, 3] };
+  const other = { ...report('n2', [{ group: 3 }, { group: 4, lastIndex: 0 }]), quarantined: [2] };
+  const plan = planRecovery([damaged, other]);
+  expect(plan.groups.map(({ group, from }) => [group, from])).toEqual([
+    [1, 'n1'],
+    [3, 'n2'],
+  ]);
+  expect(plan.lost).toEqual([
+    { group: 2, quarantinedOn: ['n1', 'n2'] },
+    { group: 4, quarantinedOn: [] },
+  ]);
+  expect(() => decodeReport(JSON.stringify({ ...damaged, quarantined: ['2'] }))).toThrow('report');
+  expect(decodeReport(JSON.stringify(damaged)).quarantined).toEqual([2, 3]);
+});
+
 test('a joint group needs both majorities to be whole', () => {
   const joint = { ...voters('n1', 'n2', 'n3'), outgoing: ids('n3', 'n4', 'n5') };
   const plan = planRecovery([report('n1', [{ configuration: joint }]), report('n2', [{ configuration: joint }])]);
