@@ -102,6 +102,17 @@ describe('a tree that is not as it was written is found out when it is opened, a
       /a key that it does not find/,
     ],
     [
+      'a place in the order',
+      (environment) => {
+        const { treeKey, record } = recordOf(environment, 'k7');
+        const elsewhere = Buffer.from(treeKey);
+        elsewhere.writeUInt8(elsewhere.readUInt8(12) ^ 1, 12);
+        void environment.tree.put(elsewhere, record);
+        return environment.tree.remove(treeKey);
+      },
+      /k7 is not where it was written/,
+    ],
+    [
       'a head',
       (environment) => {
         const head = Buffer.from(environment.tree.getBinary(headKey(1)) as Buffer);

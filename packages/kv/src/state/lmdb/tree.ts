@@ -1,7 +1,8 @@
 import type { RootDatabase } from 'lmdb';
-import type { Entry } from '../entry.ts';
+import { slotOf } from '../../commands/key-slot.ts';
+import { type Entry, keyOrder } from '../entry.ts';
 import { isStoreDamaged, storeDamaged } from '../store.ts';
-import { plainKey, readRecord, recordKey, slotOfKey } from './layout.ts';
+import { orderOfKey, plainKey, readRecord, recordKey, slotOfKey } from './layout.ts';
 
 export type Tree = RootDatabase<Buffer, Buffer>;
 
@@ -59,6 +60,10 @@ export function storedKey(tree: Tree, treeKey: Buffer): string {
 export function entryOf(treeKey: Buffer, record: Buffer): Entry {
   const key = recordKey(treeKey, record);
   const entry = key === null ? null : readRecord(key, slotOfKey(treeKey), record);
-  if (entry === null) throw storeDamaged(`the record of ${key ?? 'a long key'} is not what was written`);
+  if (key === null || entry === null)
+    throw storeDamaged(`the record of ${key ?? 'a long key'} is not what was written`);
+  // Its name says where in the order it is to be; nobody who asks for it would find it anywhere else.
+  if (slotOf(Buffer.from(key, 'latin1')) !== entry.slot || keyOrder(key) !== orderOfKey(treeKey))
+    throw storeDamaged(`${key} is not where it was written`);
   return entry;
 }
