@@ -278,6 +278,7 @@ test('requests and replies read back as they were written, between messages', ()
   const reply: ForwardReply = {
     id: 2 ** 40,
     code: 'NOT_LEADER',
+    outcome: 'notApplied',
     leaderHint: 'n3',
     retryAfterMs: 250,
     index: 5,

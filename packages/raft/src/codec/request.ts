@@ -1,3 +1,4 @@
+import type { Outcome } from '../base/errors.ts';
 import type { GroupId, Index, Term } from '../core/types.ts';
 import { type ByteReader, type ByteWriter, malformed } from './bytes.ts';
 
@@ -34,10 +35,15 @@ export interface ForwardRequest {
   readonly payload: Uint8Array;
 }
 
+/** In the order of their numbers on the wire. */
+const outcomes: readonly Outcome[] = ['none', 'notApplied', 'unknown'];
+
 export interface ForwardReply {
   readonly id: number;
   /** Empty when it went well, else an ErrorCode. */
   readonly code: string;
+  /** What became of the command, where it went wrong: an error may know better than its code. */
+  readonly outcome: Outcome;
   /** The node believed to lead, or empty. */
   readonly leaderHint: string;
   /** When asking again is worth it, in ms from now; 0: nobody can say. */
@@ -68,6 +74,7 @@ export function readRequest(reader: ByteReader): ForwardRequest {
 export function writeReply(writer: ByteWriter, reply: ForwardReply): void {
   writer.u53(reply.id);
   writer.text(reply.code);
+  writer.u8(outcomes.indexOf(reply.outcome));
   writer.text(reply.leaderHint);
   writer.u32(reply.retryAfterMs);
   writer.u53(reply.index);
@@ -79,6 +86,8 @@ export function readReply(reader: ByteReader): ForwardReply {
   return {
     id: reader.u53(),
     code: reader.text(),
+    // One that this version does not know promises nothing.
+    outcome: outcomes[reader.u8()] ?? 'unknown',
     leaderHint: reader.text(),
     retryAfterMs: reader.u32(),
     index: reader.u53(),

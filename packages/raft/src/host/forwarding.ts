@@ -144,15 +144,16 @@ export function successReply(
   id: number,
   { index, term, payload }: Pick<ForwardReply, 'index' | 'term' | 'payload'>,
 ): ForwardReply {
-  return { id, code: '', leaderHint: '', retryAfterMs: 0, index, term, payload };
+  return { id, code: '', outcome: 'none', leaderHint: '', retryAfterMs: 0, index, term, payload };
 }
 
 /** What a leader answers when a forwarded call failed. */
 export function failureReply(id: number, error: NoriError): ForwardReply {
-  const { code, leaderHint, message, retryAfterMs } = error;
+  const { code, outcome, leaderHint, message, retryAfterMs } = error;
   return {
     id,
     code,
+    outcome,
     leaderHint: leaderHint ?? '',
     retryAfterMs: Math.ceil(retryAfterMs ?? 0),
     index: 0,
@@ -162,10 +163,11 @@ export function failureReply(id: number, error: NoriError): ForwardReply {
 }
 
 function errorOf(reply: ForwardReply, kind: number): NoriError {
+  const { outcome } = reply;
   const code = Object.hasOwn(errorCodes, reply.code) ? (reply.code as ErrorCode) : 'OUTCOME_UNKNOWN';
   const leaderHint = reply.leaderHint === '' ? null : reply.leaderHint;
   const retryAfterMs = reply.retryAfterMs === 0 ? {} : { retryAfterMs: reply.retryAfterMs };
-  const error = new NoriError(code, { message: textOf(reply.payload), leaderHint, ...retryAfterMs });
+  const error = new NoriError(code, { message: textOf(reply.payload), leaderHint, outcome, ...retryAfterMs });
   return writes(kind) ? error : readError(error);
 }
 

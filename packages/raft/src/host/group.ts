@@ -51,6 +51,8 @@ export class Group {
   halted: NoriError | null = null;
   /** Its log or snapshot was damaged on this host, and it is not yet what it was before. */
   quarantine: Quarantine | null = null;
+  /** Nothing was ever done to its state machine in this life of the node. */
+  pristine = false;
   /** Its state is being replaced by one that the log does not lead to: its members stay who they are until that is done. */
   replacing = false;
   /** Bytes of entries applied since the last snapshot, what was applied at start included. */

@@ -89,7 +89,7 @@ export class Groups {
       });
     }
     if (onDisk?.quarantine != null && onDisk.quarantine.stage !== QuarantineStage.refilling) {
-      this.openQuarantined(onDisk, stateMachine, onDisk.quarantine);
+      this.openQuarantined(onDisk, stateMachine, onDisk.quarantine).pristine = true;
       return;
     }
     let start: StartOfGroup;
@@ -171,6 +171,10 @@ export class Groups {
       const message = `the state machine of group ${id} keeps a state of its own and cannot reset it`;
       throw new NoriError('UNSUPPORTED', { message, remedy: 'remove its store, or give it a reset method' });
     }
+    if (stateMachine.reset === undefined && !group.pristine) {
+      const message = `the state machine of group ${id} cannot reset what it has, so a new one has to take its place`;
+      throw new NoriError('UNSUPPORTED', { message, remedy: 'restart the node, or give it a reset method' });
+    }
     await stateMachine.reset?.();
     await this.parts.snapshots().destroy(id);
     const { term, index: since, leader, voter } = told;
@@ -207,7 +211,11 @@ export class Groups {
     this.openQuarantined(onDisk, stateMachine, quarantine);
   }
 
-  private openQuarantined({ group: id, hardState }: RecoveredGroup, stateMachine: StateMachine, why: Quarantine): void {
+  private openQuarantined(
+    { group: id, hardState }: RecoveredGroup,
+    stateMachine: StateMachine,
+    why: Quarantine,
+  ): Group {
     const start = { ...emptyGroup(id), hardState, quarantine: why };
     const group = this.makeGroup({ ...start, snapshot: null, applied: 0 }, stateMachine);
     group.halted = quarantined(id, why.reason);
@@ -215,6 +223,7 @@ export class Groups {
     this.open.set(id, group);
     this.parts.turn.add(group);
     this.enterQuarantine(group, why.reason);
+    return group;
   }
 
   private enterQuarantine(group: Group, reason: string): void {

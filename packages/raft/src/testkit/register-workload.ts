@@ -38,6 +38,11 @@ export class RegisterMachine implements StateMachine {
     return inPieces(keys.map((key) => new Uint8Array([key, ...encode(this.registers.get(key))])));
   }
 
+  reset(): Promise<void> {
+    this.registers = new Map();
+    return Promise.resolve();
+  }
+
   async restore(image: AsyncIterable<Uint8Array>): Promise<void> {
     const bytes: number[] = [];
     for await (const piece of image) bytes.push(...piece);

@@ -59,6 +59,7 @@ describe('delivery', () => {
       right.transport.reply(n1, {
         id: 6,
         code: '',
+        outcome: 'none',
         leaderHint: '',
         retryAfterMs: 0,
         index: 1,
