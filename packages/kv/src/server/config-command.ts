@@ -1,6 +1,6 @@
 import { compileGlob } from '../commands/glob.ts';
 import type { Reply } from '../resp/reply.ts';
-import type { NodeContext } from './node-context.ts';
+import { type NodeContext, serverStats } from './node-context.ts';
 
 const patternLengthMax = 256;
 
@@ -19,6 +19,7 @@ export function configReply(args: readonly Buffer[], context: NodeContext): Repl
     case 'rewrite':
       return { error: 'ERR The server is running without a config file' };
     case 'resetstat':
+      Object.assign(context.stats, serverStats());
       return { simple: 'OK' };
     default:
       return ['CONFIG <subcommand> [<arg> ...]. Subcommands are:', 'GET <pattern> [<pattern> ...], RESETSTAT'];

@@ -214,7 +214,7 @@ export class Connection implements CallOwner, ClientInfo {
       return;
     }
     context.stats.commandsProcessed += 1;
-    this.lastCommand = spec?.name ?? 'unknown';
+    this.lastCommand = spec === undefined ? 'unknown' : shownName(spec, args);
     if (!this.authenticated && spec?.flags.includes('no_auth') !== true) {
       this.answer({ error: 'NOAUTH Authentication required.' });
       return;
@@ -330,6 +330,12 @@ export class Connection implements CallOwner, ClientInfo {
     this.#muted.clear();
     this.#server.forget(this);
   }
+}
+
+/** As CLIENT LIST shows it. */
+function shownName(spec: CommandSpec, args: readonly Buffer[]): string {
+  const subcommand = spec.subcommands === null ? '' : (args[1]?.toString('latin1', 0, 64).toLowerCase() ?? '');
+  return spec.subcommands?.has(subcommand) === true ? `${spec.name}|${subcommand}` : spec.name;
 }
 
 function isError(reply: Reply): boolean {

@@ -6,7 +6,8 @@ import { RawClient } from '../differential/raw-client.ts';
 import { RedisServer, redisInstalled } from '../differential/redis-server.ts';
 import { TestCluster } from '../support/test-cluster.ts';
 
-/** `npm run diff:redis` asks for more. */
+/** `npm run diff:redis` asks for more, and for three nodes, of which the one that is asked leads some shards only. */
+const nodes = Number(process.env['DIFFERENTIAL_NODES'] ?? 1);
 const seedCount = Number(process.env['DIFFERENTIAL_SEEDS'] ?? 4);
 const seeds = Array.from({ length: seedCount }, (_, at) => at + 1);
 const batches = 15;
@@ -22,7 +23,7 @@ describe.skipIf(!redisInstalled()).each(['lmdb', 'memory'])('beside a real redis
   beforeAll(async () => {
     [redis, cluster] = await Promise.all([
       RedisServer.start(),
-      TestCluster.start({ nodes: 1, shards: 3, flags: ['--engine', engine] }),
+      TestCluster.start({ nodes, shards: 3, flags: ['--engine', engine] }),
     ]);
   });
   afterAll(async () => {
