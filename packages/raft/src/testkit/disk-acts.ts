@@ -17,6 +17,7 @@ type DiskFault =
   | 'diskFull'
   | 'bitFlip'
   | 'rot'
+  | 'stateRot'
   | 'zeroedSector'
   | 'misdirectedWrite'
   | 'staleSector'
@@ -57,6 +58,19 @@ export const diskActs: Readonly<Record<DiskFault, Act>> = {
   bitFlip: (world, prng) => spoil(world, prng, 'bit flipped', (machine) => machine.disk.flipBit(prng)),
   rot: (world, prng) =>
     spoil(world, prng, 'bit flipped where it counts', (machine) => machine.disk.flipBit(prng, isRead)),
+  stateRot: (world, prng) =>
+    once(() => {
+      const machine = harmable(world, prng);
+      const group = pick(prng, world.groups);
+      const stateMachine = machine?.process?.stateMachines.get(group);
+      // What a state machine keeps on its own it looks at with checksums of its own: it finds out when it next looks.
+      if (machine == null || stateMachine === undefined || machine.rotten !== null) return;
+      machine.harmed = true;
+      machine.harms += 1;
+      machine.rotten = group;
+      stateMachine.rotten = true;
+      world.timeline.tell(machine.id, 'state damaged', { group });
+    }),
   zeroedSector: (world, prng) => spoil(world, prng, 'sector zeroed', (machine) => machine.disk.zeroSector(prng)),
   misdirectedWrite: (world, prng) => lie(world, prng, 'astray'),
   staleSector: (world, prng) => lie(world, prng, 'stale'),

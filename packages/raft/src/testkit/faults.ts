@@ -48,6 +48,7 @@ export const faultKinds = [
   'snapshot',
   'changeMembers',
   'rot',
+  'stateRot',
   'moveMember',
 ] as const;
 export type FaultKind = (typeof faultKinds)[number];
@@ -110,11 +111,12 @@ const usual: Record<FaultKind, { readonly rate: number; readonly forMsMax: numbe
   snapshot: { rate: 4, forMsMax: 1 },
   changeMembers: { rate: 20, forMsMax: 1 },
   rot: { rate: 5, forMsMax: 1000 },
+  stateRot: { rate: 5, forMsMax: 1 },
   moveMember: { rate: 20, forMsMax: 1 },
 };
 
 /** Happen in the scenarios made for them. */
-export const scenarioFaults: ReadonlySet<FaultKind> = new Set(['rot', 'moveMember']);
+export const scenarioFaults: ReadonlySet<FaultKind> = new Set(['rot', 'stateRot', 'moveMember']);
 /** Spoil a disk for good. Where members change there may be a single voter, and nobody to remember for it. */
 const spoiling: readonly FaultKind[] = ['bitFlip', 'wipe', 'zeroedSector', 'misdirectedWrite', 'staleSector'];
 const changingShare = 0.25;

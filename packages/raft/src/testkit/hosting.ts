@@ -200,6 +200,8 @@ export class Hosting {
   private stateMachine(process: Process, group: GroupId): WatchedMachine {
     const { world } = this;
     const { machine } = process;
+    // What was damaged was this state machine's memory of it, and a new process builds it anew.
+    if (machine.rotten === group) this.mended(machine);
     return new WatchedMachine(world.workload.stateMachine(machine.id, group), {
       onApply: (entries, results) => {
         const batch = { group, entries, results };
@@ -209,6 +211,7 @@ export class Hosting {
         });
       },
       onRestore: () => {
+        if (machine.rotten === group) this.mended(machine);
         world.timeline.promisesTouched = true;
         world.check(() => {
           for (const checker of world.checkers) checker.onRestore?.(world, machine, group);
@@ -217,6 +220,7 @@ export class Hosting {
       onPromise: () => {
         world.timeline.promisesTouched = true;
       },
+      onRotten: () => world.check(() => world.look(machine)),
       later: () => {
         if (machine.applyMsMax === 0) return null;
         world.saw('slow apply');
@@ -251,6 +255,10 @@ export class Hosting {
       if (!machine.harmed) {
         world.fail(new Violation('NoFalseAlarm', `${machine.id} forgot though its disk was well: ${event.message}`));
       }
+      if (machine.rotten === event.group) {
+        machine.rotten = null;
+        world.saw('damaged state found');
+      }
       world.timeline.promisesTouched = true;
       for (const checker of world.checkers) world.check(() => checker.onForgot?.(world, machine, event.group));
     }
@@ -266,6 +274,12 @@ export class Hosting {
       machine.harms = 0;
       world.saw('damaged disk healed');
     }
+  }
+
+  private mended(machine: Machine): void {
+    machine.rotten = null;
+    machine.harms -= 1;
+    machine.harmed = machine.harms > 0;
   }
 
   /** The host gave up. A supervisor sees it and starts it again. */

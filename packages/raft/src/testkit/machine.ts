@@ -57,6 +57,8 @@ export class Machine {
   /** How often, since it was last known to be whole. */
   harms = 0;
   wiped = false;
+  /** The group of which this process' state is damaged, and it has not been noticed yet; or null. */
+  rotten: GroupId | null = null;
   /** How far `skew` has moved its wall clock. */
   skewMs = 0;
   /** Since when it stands still. */

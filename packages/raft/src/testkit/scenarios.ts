@@ -34,9 +34,16 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
   rot: {
     about:
-      'bits flip and sectors go blank under crashes: the groups they hit are refilled by the others and vote again',
+      'bits flip and sectors go blank, on disks and in states: the groups they hit are refilled by the others and vote again',
     options: rot,
-    sights: ['GroupQuarantined', 'GroupRefilling', 'GroupRefilled', 'damaged disk healed', 'damaged disk refused'],
+    sights: [
+      'GroupQuarantined',
+      'GroupRefilling',
+      'GroupRefilled',
+      'damaged state found',
+      'damaged disk healed',
+      'damaged disk refused',
+    ],
   },
   churn: {
     about: 'groups change to any one to seven voters, again and again, through every fault, transfers and snapshots',
@@ -59,6 +66,7 @@ function moves(seed: number): SimulationOptions {
 function rot(seed: number): SimulationOptions {
   const prng = new Prng(seed ^ 0x0072_6f74);
   const faults: Partial<Record<FaultKind, number>> = { rot: spread(prng, 5, 20), zeroedSector: spread(prng, 0, 3) };
+  faults.stateRot = spread(prng, 2, 10);
   const usual: readonly FaultKind[] = [
     'crash',
     'powerCut',

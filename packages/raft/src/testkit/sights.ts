@@ -1,4 +1,4 @@
-import { type FaultKind, faultKinds } from './faults.ts';
+import { type FaultKind, faultKinds, scenarioFaults } from './faults.ts';
 
 /** Faults of which a campaign of some dozens of seeds may have none: each seed draws about half of all kinds. */
 const rareFaults: ReadonlySet<FaultKind> = new Set([
@@ -7,12 +7,11 @@ const rareFaults: ReadonlySet<FaultKind> = new Set([
   'zeroedSector',
   'misdirectedWrite',
   'staleSector',
-  'rot',
 ]);
 
 /** What must have happened somewhere in a campaign, or it has shown nothing (RELIABILITY's "sometimes"). */
 export const campaignSights: readonly string[] = [
-  ...faultKinds.filter((kind) => !rareFaults.has(kind)).map((kind) => `fault ${kind}`),
+  ...faultKinds.filter((kind) => !rareFaults.has(kind) && !scenarioFaults.has(kind)).map((kind) => `fault ${kind}`),
   'leader elected',
   'leader elected early, for the last one was gone',
   'vote refused',

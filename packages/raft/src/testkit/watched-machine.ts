@@ -1,3 +1,4 @@
+import { NoriError } from '../base/errors.ts';
 import type { Index } from '../core/types.ts';
 import type { AppliedEntry, AppliedPosition, StateMachine } from '../ports/state-machine.ts';
 import { payloadOf } from './operation.ts';
@@ -8,6 +9,8 @@ export interface ApplyWatcher {
   /** The state begins to be replaced by a snapshot's. */
   onRestore(): void;
   onPromise(): void;
+  /** The last moment to see what the host made of the group before it was told of the damage. */
+  onRotten(): void;
   /** Runs it when the machine has spent as much time on a batch as it takes just now; null when it takes none. */
   later(): ((run: () => void) => void) | null;
 }
@@ -18,13 +21,27 @@ export class WatchedMachine implements StateMachine {
   /** The last command that was applied. */
   appliedIndex: Index = 0;
   readonly conflicts?: (query: Uint8Array, entries: readonly AppliedEntry[]) => boolean;
+  /** It finds its state damaged when it next looks at it. */
+  rotten = false;
+  readonly reset?: () => Promise<void>;
   private readonly watcher: ApplyWatcher;
 
   constructor(inner: StateMachine, watcher: ApplyWatcher) {
     this.inner = inner;
     this.watcher = watcher;
+    if (inner.reset !== undefined) {
+      this.reset = () => {
+        this.watcher.onRestore();
+        this.appliedIndex = 0;
+        this.rotten = false;
+        return inner.reset?.() ?? Promise.resolve();
+      };
+    }
     if (inner.conflicts !== undefined) {
-      this.conflicts = (query, entries) => inner.conflicts?.(query, entries.map(withoutNumber)) ?? true;
+      this.conflicts = (query, entries) => {
+        this.look();
+        return inner.conflicts?.(query, entries.map(withoutNumber)) ?? true;
+      };
     }
   }
 
@@ -41,6 +58,7 @@ export class WatchedMachine implements StateMachine {
   }
 
   private applyNow(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
+    this.look();
     const results = this.inner.apply(entries.map(withoutNumber));
     if (isReady(results)) return this.applied(entries, results);
     this.watcher.onPromise();
@@ -48,26 +66,23 @@ export class WatchedMachine implements StateMachine {
   }
 
   query(query: Uint8Array): Uint8Array {
+    this.look();
     return this.inner.query(query);
   }
 
   snapshot(): AsyncIterable<Uint8Array> {
+    this.look();
     return this.inner.snapshot();
   }
 
-  restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
+  async restore(image: AsyncIterable<Uint8Array>, at?: AppliedPosition): Promise<void> {
     this.watcher.onRestore();
-    return this.inner.restore(image, at);
+    await this.inner.restore(image, at);
+    this.rotten = false;
   }
 
   hasRoom(): boolean {
     return this.inner.hasRoom?.() ?? true;
-  }
-
-  reset(): Promise<void> {
-    this.watcher.onRestore();
-    this.appliedIndex = 0;
-    return this.inner.reset?.() ?? Promise.resolve();
   }
 
   advanceTime(timeMs: number): void {
@@ -76,6 +91,12 @@ export class WatchedMachine implements StateMachine {
 
   nextDeadlineMs(): number | null {
     return this.inner.nextDeadlineMs?.() ?? null;
+  }
+
+  private look(): void {
+    if (!this.rotten) return;
+    this.watcher.onRotten();
+    throw new NoriError('STATE_DAMAGED', { message: 'the state of this machine was damaged' });
   }
 
   private applied(entries: readonly AppliedEntry[], results: readonly Uint8Array[]): readonly Uint8Array[] {

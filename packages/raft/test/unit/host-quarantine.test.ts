@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { VizEvent } from '../../src/ports/meter.ts';
-import { bytes, HostWorld, Ledger, type Machine, text } from '../support/host-world.test-support.ts';
+import { bytes, ForgetfulLedger, HostWorld, Ledger, type Machine, text } from '../support/host-world.test-support.ts';
 
 const groups = [1, 2];
 
@@ -132,7 +132,7 @@ test('a leader that dies while it makes a voter a learner leaves that to its suc
 
 test('a damaged snapshot costs its group as a damaged log does', async () => {
   const small = { snapshotTailEntries: 0, snapshotChunkBytes: 16 };
-  const world = await HostWorld.elected({ groups, config: small });
+  const world = await HostWorld.elected({ groups, config: small, machine: () => new ForgetfulLedger() });
   await write(world, 1, 'a', 'damaged', 'b');
   await write(world, 2, 'x');
   const [hurt] = world.followers(1) as [Machine];

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
 import { NoriError } from '../../src/base/errors.ts';
 import type { AppliedEntry } from '../../src/ports/state-machine.ts';
-import { bytes, HostWorld, Ledger, type Machine, text } from '../support/host-world.test-support.ts';
+import { bytes, ForgetfulLedger, HostWorld, type Machine, text } from '../support/host-world.test-support.ts';
 
 /** What it keeps can be damaged; it notices where it looks at it. */
-class Checked extends Ledger {
+class Checked extends ForgetfulLedger {
   damaged = false;
 
   override apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
@@ -27,10 +27,9 @@ class Checked extends Ledger {
     this.damaged = false;
   }
 
-  reset(): Promise<void> {
-    this.commands.length = 0;
+  override reset(): Promise<void> {
     this.damaged = false;
-    return Promise.resolve();
+    return super.reset();
   }
 
   private look(): void {
@@ -107,6 +106,17 @@ test('a command that was on its way when the state turned out to be damaged is o
   await world.close();
 });
 
+test('who passed a command on to a leader that finds its state damaged hears that it may be applied, and it is', async () => {
+  const world = await world3();
+  const [asked] = world.followers() as [Machine];
+  const hurt = world.leading();
+  damage(hurt);
+  const failure = await world.failure(asked.host.execute(1, bytes('d')));
+  expect(failure).toMatchObject({ code: 'GROUP_QUARANTINED', outcome: 'unknown', retryable: false });
+  await world.until(() => asked.ledger(1).commands.join() === 'a,b,c,d');
+  await world.close();
+});
+
 test('where nobody else has the state, the group halts and its host goes on', async () => {
   const world = await HostWorld.elected({ ...checked, hosts: 1 });
   await world.settled(world.leading().host.execute(1, bytes('a')));
@@ -120,5 +130,20 @@ test('where nobody else has the state, the group halts and its host goes on', as
   });
   expect(alone.statusOf(1)?.quarantine).toBeNull();
   await world.settled(alone.host.execute(2, bytes('x')));
+  await world.close();
+});
+
+test('a state machine that cannot forget what it has is not filled on top of it: a new process fills a new one', async () => {
+  const world = await HostWorld.elected();
+  for (const command of ['a', 'b', 'c']) await world.settled(world.leading().host.execute(1, bytes(command)));
+  await world.run(300);
+  const [hurt] = world.followers() as [Machine];
+  await world.settled(hurt.host.refillGroup(1));
+  await world.run(5_000);
+  expect(hurt.statusOf(1)?.quarantine?.stage).toBe('quarantined');
+  world.crash(hurt);
+  await world.start(hurt);
+  await world.until(whole(hurt));
+  await world.until(() => hurt.ledger(1).commands.join() === 'a,b,c');
   await world.close();
 });
