@@ -30,6 +30,12 @@ function comparable(args: readonly Buffer[], reply: Buffer): string {
   // How many replicas there are is not a matter of agreement.
   if (name === 'wait' && reply[0] === 0x3a) return 'a count';
   if (name === 'time' && isArray) return 'a time';
+  // An error of Redis ends at a NUL that is echoed.
+  if (reply[0] === 0x2d)
+    return reply
+      .toString('latin1')
+      .split(/\0|\r\n/, 1)
+      .join('');
   if (name === 'hello') return reply.toString('latin1').replace(/\$2\r\nid\r\n:\d+/, 'id');
   return reply.toString('latin1');
 }

@@ -61,8 +61,10 @@ export class CommandGenerator {
   batch(count: number): Buffer[][] {
     if (this.chance(0.3)) return [...this.#transaction(), ...this.batch(count)];
     return Array.from({ length: count }, () => this.#next()).flatMap((args) =>
-      // Redis counts keys whose time is over until somebody meets them.
-      /^(dbsize|randomkey|cluster)$/i.test(String(args[0])) ? [[text('KEYS'), text('*')], args] : [args],
+      // Redis counts keys whose time is over until somebody meets them, as a scan does.
+      /^(dbsize|randomkey|cluster)$/i.test(String(args[0]))
+        ? ['SCAN 0 COUNT 100000'.split(' ').map(text), args]
+        : [args],
     );
   }
 
@@ -110,7 +112,8 @@ export class CommandGenerator {
     if (chance < 0.015) args.splice(at, 0, text(this.pick(['extra', '', ...words])));
     else if (chance < 0.03) args.splice(at, 1);
     else if (chance < 0.04) args.push(args[at] as Buffer);
-    else args.splice(at, 0, args.pop() as Buffer);
+    // A value in the place of a lifetime might be over in between.
+    else if (!/setex$/i.test(String(args[0]))) args.splice(at, 0, args.pop() as Buffer);
   }
 
   #inAnyCase(name: Buffer): Buffer {
