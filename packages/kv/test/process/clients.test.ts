@@ -148,6 +148,12 @@ describe.each(['forward', 'redirect'] as const)('stock clients, routing %s', (ro
         [null, 2],
         [null, '2'],
       ]);
+      const transaction = await client.multi().set('{x}a', '1').incr('{x}a').get('{x}none').exec();
+      expect(transaction).toEqual([
+        [null, 'OK'],
+        [null, 2],
+        [null, null],
+      ]);
       expect(await client.mset('{m}a', '1', '{m}b', '2')).toBe('OK');
       expect(await client.mget('{m}a', '{m}b', '{m}c')).toEqual(['1', '2', null]);
       expect(await client.call('set', '{m}a', '3', 'IFEQ', '1')).toBe('OK');
@@ -183,6 +189,7 @@ describe.each(['forward', 'redirect'] as const)('stock clients, routing %s', (ro
       for (const key of keys) expect(await client.set(key, `nr ${key}`)).toBe('OK');
       for (const key of keys) expect(await client.get(key)).toBe(`nr ${key}`);
       expect(await Promise.all(keys.map((key) => client.incr(`count ${key}`)))).toEqual(keys.map(() => 1));
+      expect(await client.multi().set('{x}b', '1').incr('{x}b').get('{x}none').exec()).toEqual(['OK', 2, null]);
     } finally {
       client.destroy();
     }
