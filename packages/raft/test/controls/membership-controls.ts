@@ -43,8 +43,8 @@ export const membershipControls: readonly Control[] = [
         "const outgoing = 'won' as VoteResult;",
       ),
     ],
-    seeds: 8000,
-    caughtBy: /ElectionSafety|LeaderCompleteness|CanonicalCommit/,
+    seeds: 2000,
+    caughtBy: /ElectionSafety|LeaderCompleteness|CanonicalCommit|LeasePromise|LeaseDisjoint/,
     ordeal: cores,
   },
   {
