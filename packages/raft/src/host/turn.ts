@@ -232,9 +232,9 @@ export class Turn {
       // Its slot may be another's by now.
       if (group.halted !== null) continue;
       this.guard(group, () => this.snapshots?.afterTurn(group));
-      if (group.halted !== null) continue;
-      this.deadlines.set(group.slot, group.deadlineMs(nowMs, wallMs, !this.wal.full));
-      if (group.busy) this.enlist(group);
+      // The state machine is asked here, too, and may have been found damaged in this very turn.
+      this.guard(group, () => this.deadlines.set(group.slot, group.deadlineMs(nowMs, wallMs, !this.wal.full)));
+      if (group.halted === null && group.busy) this.enlist(group);
     }
     if (this.ready.length > 0) this.request();
   }

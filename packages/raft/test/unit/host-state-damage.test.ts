@@ -6,6 +6,7 @@ import { bytes, ForgetfulLedger, HostWorld, type Machine, text } from '../suppor
 /** What it keeps can be damaged; it notices where it looks at it. */
 class Checked extends ForgetfulLedger {
   damaged = false;
+  private found = false;
 
   override apply(entries: readonly AppliedEntry[]): readonly Uint8Array[] | Promise<readonly Uint8Array[]> {
     this.look();
@@ -15,6 +16,12 @@ class Checked extends ForgetfulLedger {
   override query(): Uint8Array {
     this.look();
     return super.query();
+  }
+
+  /** What was found once is found by every later call. */
+  nextDeadlineMs(): number | null {
+    if (this.found) this.look();
+    return null;
   }
 
   override async *snapshot(): AsyncIterable<Uint8Array> {
@@ -33,6 +40,7 @@ class Checked extends ForgetfulLedger {
   }
 
   private look(): void {
+    this.found = this.damaged;
     if (this.damaged) throw new NoriError('STATE_DAMAGED', { message: 'a ledger has a checksum that does not fit' });
   }
 }
@@ -81,6 +89,16 @@ test('a leader that finds its state damaged on a query answers nothing from it, 
   damage(hurt);
   const failure = await world.failure(hurt.host.read(1, bytes(''), { forward: false, timeoutMs: 50 }));
   expect(failure).toMatchObject({ code: 'GROUP_QUARANTINED', retryable: true });
+  await makesWhole(world, hurt);
+  await world.close();
+});
+
+test('a leader that finds its state damaged in the middle of a turn goes on with its other groups', async () => {
+  const world = await world3();
+  const hurt = world.leading();
+  const reading = world.failure(hurt.host.read(1, bytes(''), { consistency: 'linearizable', forward: false }));
+  damage(hurt);
+  expect((await reading).code).toBe('GROUP_QUARANTINED');
   await makesWhole(world, hurt);
   await world.close();
 });
