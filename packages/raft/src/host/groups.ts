@@ -23,7 +23,7 @@ import type { CreateGroup } from './api.ts';
 import { Group } from './group.ts';
 import type { Narrator } from './narrator.ts';
 import { type HostOptions, membersOf } from './options.ts';
-import { isAiling, joining } from './quarantine.ts';
+import { isAiling, isGivenUp, joining } from './quarantine.ts';
 import { resumeIndex } from './resume.ts';
 import type { StartOfGroup } from './snapshot-recovery.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -88,7 +88,7 @@ export class Groups {
         outcome: 'notApplied',
       });
     }
-    if (onDisk?.quarantine != null && onDisk.quarantine.stage !== QuarantineStage.refilling) {
+    if (onDisk !== undefined && isGivenUp(onDisk.quarantine)) {
       this.openQuarantined(onDisk, stateMachine, onDisk.quarantine).pristine = true;
       return;
     }
@@ -114,12 +114,17 @@ export class Groups {
    */
   async refill(id: GroupId, reason: string): Promise<void> {
     const group = this.known(id);
-    if (group.quarantine !== null && group.quarantine.stage !== QuarantineStage.refilling) return;
+    if (isGivenUp(group.quarantine)) return;
+    await this.setQuarantine(group, this.hush(group, reason));
+    this.enterQuarantine(group, reason);
+  }
+
+  /** From here on the group says nothing, and nobody is answered here. Returns the mark that says so over crashes. */
+  private hush(group: Group, reason: string): Quarantine {
+    const { id, quarantine } = group;
     this.parts.turn.silence(group, quarantined(id, reason));
     group.failAll(quarantined(id, reason, 'unknown'), quarantined(id, reason));
-    const voter = group.quarantine?.voter ?? false;
-    await this.setQuarantine(group, { stage: QuarantineStage.lost, voter, since: 0, reason });
-    this.enterQuarantine(group, reason);
+    return { stage: QuarantineStage.lost, voter: quarantine?.voter ?? false, since: 0, reason };
   }
 
   /** @throws NoriError UNSUPPORTED, GROUP_UNKNOWN. */
@@ -137,13 +142,15 @@ export class Groups {
 
   /**
    * The state machine found its state damaged: the others give it anew. False where there is nobody who could, or they
-   * cannot do without the vote of this node meanwhile.
+   * cannot do without the vote of this node meanwhile. Its log is whole, so that is not given up before a leader answered
+   * (`Refill`): where many states are damaged at once nobody leads, and a restart builds each anew from its own log.
    */
   onStateDamaged(group: Group, cause: NoriError): boolean {
     const { options, quarantine } = this.parts;
     if (!quarantine || !isDispensable(group.raft.configuration, options.id)) return false;
-    // It is silent at once. When the mark cannot be made durable the whole host stops, and a restart finds the damage again.
-    this.refill(group.id, cause.message).catch(() => undefined);
+    if (isGivenUp(group.quarantine)) return true;
+    group.quarantine = this.hush(group, cause.message);
+    this.enterQuarantine(group, cause.message);
     return true;
   }
 
@@ -151,7 +158,8 @@ export class Groups {
   async setQuarantine(group: Group, quarantine: Quarantine | null): Promise<void> {
     this.parts.wal.setQuarantine(group.id, quarantine);
     await this.parts.wal.flushed();
-    group.quarantine = quarantine;
+    // Whole again, and its state found damaged just then: it is not.
+    if (quarantine !== null || group.halted === null) group.quarantine = quarantine;
   }
 
   /**

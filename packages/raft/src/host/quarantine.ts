@@ -12,6 +12,11 @@ export function isAiling(quarantine: Quarantine | null): quarantine is Quarantin
   return quarantine !== null && (quarantine.voter || quarantine.stage !== QuarantineStage.refilling);
 }
 
+/** Whether what this node has of the group is not gone on from: it is silent. */
+export function isGivenUp(quarantine: Quarantine | null): quarantine is Quarantine {
+  return quarantine !== null && quarantine.stage !== QuarantineStage.refilling;
+}
+
 /**
  * Whether it is a vote that is asked for, of one that lost its log and has not yet the configuration again by which it had
  * no vote: without that it could make a leader of somebody who missed it, and counts it as the voter it was.

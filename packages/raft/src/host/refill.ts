@@ -100,6 +100,8 @@ export class Refill {
       return;
     }
     const answer = await this.standing(found);
+    // A majority is there without this node. Of a state that was damaged beside a whole log nothing said so over a crash until now.
+    if (quarantine.stage === QuarantineStage.lost) await this.parts.groups.setQuarantine(group, quarantine);
     if (answer.standing !== Standing.voter) {
       await this.release(found, group, answer);
       return;
@@ -175,7 +177,7 @@ export class Refill {
     const settled = !newcomer && configurationIndex <= log.commit && configurationIndex >= quarantine.since;
     if (settled && isVoter(raft.configuration, id)) {
       await groups.setQuarantine(group, null);
-      this.ended(group);
+      if (group.quarantine === null) this.ended(group);
       return;
     }
     if (!settled || raft.leaderId === null || !raft.configuration.learners.includes(id)) return;

@@ -135,6 +135,22 @@ test('who passed a command on to a leader that finds its state damaged hears tha
   await world.close();
 });
 
+test('two of three states found damaged at once cost no more than a restart: the logs beside them are whole', async () => {
+  const world = await world3();
+  const hurt = world.followers() as [Machine, Machine];
+  for (const machine of hurt) damage(machine);
+  await world.settled(world.leading().host.execute(1, bytes('d')));
+  await world.run(3_000);
+  for (const machine of hurt) expect(machine.statusOf(1)?.quarantine?.stage).toBe('quarantined');
+  for (const machine of hurt) {
+    world.crash(machine);
+    await world.start(machine);
+  }
+  await world.until(() => world.machines.every((machine) => machine.ledger(1).commands.join() === 'a,b,c,d'));
+  for (const machine of hurt) expect(whole(machine)()).toBe(true);
+  await world.close();
+});
+
 test('where nobody else has the state, the group halts and its host goes on', async () => {
   const world = await HostWorld.elected({ ...checked, hosts: 1 });
   await world.settled(world.leading().host.execute(1, bytes('a')));
