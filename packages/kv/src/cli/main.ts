@@ -37,7 +37,7 @@ program
   .description('run a local cluster, one process per node')
   .option('--nodes <count>', 'how many nodes', wholeFrom(1, 99), 3)
   .option('--shards <count>', 'how many shards', wholeFrom(1, 16_384), 8)
-  .option('--data <dir>', 'where the nodes keep their data and logs', './nori-data')
+  .option('--data-dir, --data <dir>', 'where the nodes keep their data and logs', './nori-data')
   .option(
     '--base-port <port>',
     'RESP ports follow it; HTTP ports 100 and peer ports 200 above',

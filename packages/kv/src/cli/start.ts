@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { styleText } from 'node:util';
 import { ConfigError } from '../config/config-error.ts';
 import { ChildNode } from './child-node.ts';
+import { untilReady } from './cluster-ready.ts';
 import type { NodePlan } from './node-plan.ts';
 import { table } from './status.ts';
 
@@ -19,8 +20,6 @@ export interface StartOptions {
 const host = '127.0.0.1';
 const httpOffset = 100;
 const peerOffset = 200;
-const readyMsMax = 60_000;
-const readyPollMs = 100;
 /** npm and the terminal may both pass on one Ctrl-C. */
 const secondSignalMs = 1000;
 const stopMsMax = 12_000;
@@ -95,7 +94,7 @@ export async function runStart(options: StartOptions): Promise<void> {
   process.on('SIGHUP', stop);
   try {
     for (const child of children) child.start();
-    await Promise.race([untilReady(plans, children), failed]);
+    await Promise.race([untilReady(plans, options.basePort, children), failed]);
     say(whatNext(plans, { data, routing: options.routing }));
     await failed;
   } catch (error) {
@@ -120,31 +119,6 @@ function stopper(children: readonly ChildNode[], say: (text: string) => void): (
       process.exit(0);
     });
   };
-}
-
-/** Every child must have said that it serves: whoever else listens there may be ready too. */
-async function untilReady(plans: readonly NodePlan[], children: readonly ChildNode[]): Promise<void> {
-  const startedAtMs = performance.now();
-  let waiting = '';
-  while (performance.now() - startedAtMs < readyMsMax) {
-    waiting = '';
-    for (const [at, plan] of plans.entries()) {
-      waiting ||= children[at]?.state === 'running' ? await notReadyReason(plan) : `${plan.id} is starting`;
-    }
-    if (waiting === '') return;
-    await new Promise((wake) => setTimeout(wake, readyPollMs));
-  }
-  throw new Error(`the cluster is not ready after ${readyMsMax / 1000} s: ${waiting}; the logs are beside the data`);
-}
-
-async function notReadyReason(plan: NodePlan): Promise<string> {
-  try {
-    const response = await fetch(`http://${plan.http}/readyz`, { signal: AbortSignal.timeout(2000) });
-    const { reasons } = (await response.json()) as { reasons: string[] };
-    return response.ok ? '' : `${plan.id}: ${reasons[0] ?? 'not ready'}`;
-  } catch {
-    return `${plan.id} does not answer on ${plan.http}`;
-  }
 }
 
 function whatNext(plans: readonly NodePlan[], { data, routing }: { data: string; routing: string }): string {

@@ -93,6 +93,22 @@ describe('nori-kv start', () => {
     expect(await ask(base + 1, 'GET', 'hello')).toBe('world');
     expect(await second.stop('SIGTERM')).toEqual({ code: 0, signal: null });
     expect(await nodesOf('life')).toEqual([]);
+
+    const elsewhere = String(await freeBasePort(3));
+    const third = new NodeProcess([
+      'start',
+      '--data-dir',
+      join(directory, 'life'),
+      '--base-port',
+      elsewhere,
+      '--shards',
+      '4',
+    ]);
+    expect((await third.ended()).code).toBe(1);
+    expect(third.stderr).toMatch(
+      new RegExp(`^nori-kv: .*give --base-port ${base} as before, or another .* --data\\n$`),
+    );
+    expect(await nodesOf('life')).toEqual([]);
   });
 
   test('--nodes 1 is a cluster of one', async () => {
