@@ -16,3 +16,7 @@ export {
   type Trial,
   type Verdict,
 } from './suite.ts';
+export type { Clock, Timer } from '../../ports/clock.ts';
+export type { DirectoryLock, Disk, DiskDone, DiskFile, HeldDirectory } from '../../ports/disk.ts';
+export type { Connection, ConnectionEvents, Listener, Network } from '../../ports/network.ts';
+export type { Random } from '../../ports/random.ts';
