@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { encodeCommand } from '../commands/command-codec.ts';
+import { encodeCommand, encodeTransaction } from '../commands/command-codec.ts';
 import { commandTable, findCommand } from '../commands/command-table.ts';
 import { toProtocol } from '../resp/result.ts';
 import { KvStateMachine } from './kv-state-machine.ts';
@@ -365,4 +365,26 @@ describe('the digest', () => {
     expect(of('ab', 'c')).not.toBe(of('a', 'bc'));
     expect(of('', 'abc')).not.toBe(of('abc', ''));
   });
+});
+
+test('no transaction makes replicas build more of a reply than they can hold: what is beyond is left out, and written', () => {
+  const shard = new Shard();
+  shard.ask('set', 'a', 'x'.repeat(1000));
+  const encode = (...words: (string | Buffer)[]): Uint8Array =>
+    encodeCommand(
+      words.map((word) => Buffer.from(word)),
+      { keyBytesMax: 100, valueBytesMax: 9 << 20 },
+    );
+  const replies = (...commands: Uint8Array[]): string[] =>
+    Buffer.from(toProtocol(shard.apply(encodeTransaction(commands)), 2))
+      .toString('latin1')
+      .split('\r\n');
+  // As text these values would be longer than a string of the engine may be.
+  const many = encodeCommand(Array.from({ length: 600_001 }, (_, at) => Buffer.from(at === 0 ? 'mget' : 'a')));
+  expect(replies(many, encode('incr', 'n'))).toEqual(['*2', expect.stringMatching(/^-ERR the replies/), ':1', '']);
+  shard.apply(encode('set', 'big', Buffer.alloc(9 << 20)));
+  const [, , first, second, third] = replies(encode('get', 'big'), encode('getdel', 'big'), encode('exists', 'big'));
+  expect(first).toHaveLength(9 << 20);
+  expect(second).toMatch(/^-ERR the replies/);
+  expect(third).toBe(':0');
 });

@@ -65,6 +65,15 @@ const readHandlers = (random: () => number): Readonly<Record<string, Handler>> =
   'nori.getkeysinslot': reads.getKeysInSlot,
 });
 
+/**
+ * All replies of a transaction together: they travel between nodes in one frame, and every replica makes them, so no
+ * client may ask for more than memory holds. The same on every node.
+ */
+const transactionReplyBytesMax = 16 << 20;
+const replyTooLarge = errorResult(
+  `ERR the replies of a transaction may have up to ${transactionReplyBytesMax} bytes together: this one is left out, what the command wrote counts`,
+);
+
 /** Handlers by opcode, with the fewest arguments each may be called with. */
 interface Operation {
   readonly name: string;
@@ -84,6 +93,7 @@ function operations(kind: CommandKind, handlers: Readonly<Record<string, Handler
 }
 
 const writes = operations('write', writeHandlers);
+const mgetOpcode = commandTable.find(({ name }) => name === 'mget')?.opcode;
 
 /** The keys and values of one shard. Answers are results (resp/result.ts); commands and queries are commands/command-codec.ts. */
 export class KvStateMachine implements StateMachine {
@@ -195,13 +205,24 @@ export class KvStateMachine implements StateMachine {
 
   /** Every command in its turn; each has its own answer, an error too, and none stops the others, as in Redis. */
   #transaction(commands: readonly Buffer[]): Result {
+    let room = transactionReplyBytesMax;
     return concatResult(
       commands.map((command) => {
-        const { opcode, args } = decodeCommand(command);
-        if (opcode === refusedOpcode) return errorResult(args.join(''));
-        return this.#execute(writes[opcode] === undefined ? this.#reads : writes, command);
+        const whole = this.#oneOfTransaction(command, room);
+        const result = whole.length > room ? replyTooLarge : whole;
+        room -= result.length;
+        return result;
       }),
     );
+  }
+
+  #oneOfTransaction(command: Buffer, replyBytesMax: number): Result {
+    const { opcode, args } = decodeCommand(command);
+    if (opcode === refusedOpcode) return errorResult(args.join(''));
+    // One value at most is all that the others answer.
+    if (opcode === mgetOpcode && reads.mgetBytes(this.#store, args, replyBytesMax) > replyBytesMax)
+      return replyTooLarge;
+    return this.#execute(writes[opcode] === undefined ? this.#reads : writes, command);
   }
 
   #execute(table: readonly (Operation | undefined)[], payload: Uint8Array): Result {

@@ -12,6 +12,10 @@ import {
 } from '../resp/result.ts';
 import { compileGlob } from '../commands/glob.ts';
 import { type Handler, parsed } from './handler.ts';
+import type { Store } from './store.ts';
+
+/** Around a value in an array. */
+const bulkOverheadBytes = 16;
 
 export const get: Handler = (store, args) => {
   const entry = store.find(args[0] as Buffer);
@@ -19,6 +23,16 @@ export const get: Handler = (store, args) => {
 };
 
 export const mget: Handler = (store, args) => arrayResult(args.map((key) => store.find(key)?.value ?? null));
+
+/** How many bytes MGET would answer, roughly; it stops counting beyond `bytesMax`. A key may be named many times. */
+export function mgetBytes(store: Store, keys: readonly Buffer[], bytesMax: number): number {
+  let bytes = 0;
+  for (const key of keys) {
+    bytes += bulkOverheadBytes + (store.find(key)?.value.length ?? 0);
+    if (bytes > bytesMax) break;
+  }
+  return bytes;
+}
 
 export const exists: Handler = (store, args) => {
   let found = 0;
