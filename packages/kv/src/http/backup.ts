@@ -1,3 +1,4 @@
+import type { HttpBindings } from '@hono/node-server';
 import type { Context } from 'hono';
 import { encodeCommand } from '../commands/command-codec.ts';
 import { slotOf } from '../commands/key-slot.ts';
@@ -21,9 +22,16 @@ export function getBackup(c: Context, node: HttpContext, router: Router): Respon
   const source = backup({ host, map, stateMachines: node.stateMachines, timeoutMs });
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const next = await source.next();
-      if (next.done === true) controller.close();
-      else controller.enqueue(next.value);
+      try {
+        const next = await source.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(next.value);
+      } catch (error) {
+        node.backupFailed(error);
+        // The adapter would end the body as if it were whole, and print the stack.
+        (c.env as HttpBindings | undefined)?.outgoing?.destroy();
+        controller.close();
+      }
     },
     async cancel() {
       await source.return(undefined);

@@ -9,4 +9,6 @@ export interface HttpContext extends NodeContext {
   readonly failure: NoriError | null;
   readonly registry: Registry;
   readonly stateMachines: readonly { digest(): string; snapshot(): AsyncIterable<Uint8Array> }[];
+  /** A backup had to end before its end, and the client sees no reason: the log has it. */
+  backupFailed(error: unknown): void;
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { FakeHost, failure } from '../../test/support/fake-host.ts';
 import { TestClient } from '../../test/support/test-client.ts';
 import type { Settings } from '../config/settings.ts';
@@ -465,6 +465,17 @@ test('HTTP: the password is wanted for keys too', async () => {
   expect((await app.request('/kv/k')).status).toBe(401);
   const authorization = `Basic ${Buffer.from('default:secret').toString('base64')}`;
   expect((await app.request('/kv/k', { headers: { authorization } })).status).toBe(404);
+});
+
+test('a backup that cannot go on breaks its connection, and the log says why', async () => {
+  const { host, server } = await setUp();
+  host.readIndex = (group) => (group === 2 ? Promise.reject(failure('QUORUM_UNAVAILABLE')) : Promise.resolve());
+  const warned = vi.spyOn(silent, 'warn');
+  const printed = vi.spyOn(console, 'error');
+  const response = await fetch(`http://${server.announced.http}/v1/backup`);
+  await expect(response.arrayBuffer()).rejects.toThrow('terminated');
+  expect(warned.mock.calls).toMatchObject([[{ code: 'QUORUM_UNAVAILABLE' }, 'a backup ended early']]);
+  expect(printed).not.toHaveBeenCalled();
 });
 
 test('another shard count than the founding one is refused', async () => {

@@ -216,6 +216,11 @@ export class KvServer implements NodeContext {
     return host;
   }
 
+  backupFailed(error: unknown): void {
+    const { code, message } = error as Partial<NoriError>;
+    this.#logger.warn({ code, why: message ?? String(error) }, 'a backup ended early');
+  }
+
   #respAddressOf(id: string): string | null {
     if (id === this.id) return this.announced.resp;
     return this.#host?.peers().find((peer) => peer.id === id)?.attributes['resp'] ?? null;

@@ -112,7 +112,7 @@ export class FakeHost implements KvHost {
     });
   }
 
-  readIndex(): Promise<void> {
+  readIndex(_group: number): Promise<void> {
     return Promise.resolve();
   }
 
