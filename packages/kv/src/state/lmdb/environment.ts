@@ -62,9 +62,14 @@ export class LmdbEnvironment {
 
   /** Writes what is left, for as long as that succeeds, and lets go of the files. */
   close(): Promise<void> {
-    this.#patrol.stop();
-    this.#closing ??= this.#writer.close().then(() => this.tree.close());
+    this.#closing ??= this.#close();
     return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#patrol.stop();
+    await this.#writer.close();
+    await this.tree.close();
   }
 
   /** The generations of a group that have keys, found by leaping from one to the next. */

@@ -4,27 +4,28 @@ import { isStoreDamaged, type Store } from '../store.ts';
 const restShare = 4;
 const stretchMs = 2;
 
-const delay = (ms: number): Promise<void> => new Promise((wake) => setTimeout(wake, ms).unref());
-
 /** Looks at whole stores in the background, one after another, and condemns those that are not what was written. */
 export class Patrol {
   readonly #stores: Store[] = [];
-  #running = false;
+  #round: Promise<void> | null = null;
   #stopped = false;
+  #wake: () => void = () => undefined;
 
   add(store: Store): void {
     this.#stores.push(store);
-    if (!this.#running) void this.#run();
+    this.#round ??= this.#run();
   }
 
-  stop(): void {
+  /** Resolves when it looks at nothing any more: a tree that is closed under it takes the memory that it looks at. */
+  async stop(): Promise<void> {
     this.#stopped = true;
+    this.#wake();
+    await this.#round;
   }
 
   async #run(): Promise<void> {
-    this.#running = true;
     // Whoever opens the stores gets on with it first.
-    await delay(0);
+    await this.#rest(0);
     for (let store = this.#stores.shift(); store !== undefined && !this.#stopped; store = this.#stores.shift()) {
       try {
         await this.#look(store);
@@ -33,7 +34,7 @@ export class Patrol {
         if (isStoreDamaged(error)) store.condemn(error);
       }
     }
-    this.#running = false;
+    this.#round = null;
   }
 
   async #look(store: Store): Promise<void> {
@@ -44,12 +45,25 @@ export class Patrol {
       for (const _entry of capture.entries()) {
         const spentMs = performance.now() - sinceMs;
         if (spentMs < stretchMs) continue;
-        await delay(spentMs * restShare);
-        if (this.#stopped) return;
+        await this.#rest(spentMs * restShare);
+        // The tree cannot use again what it still shows here, and grows: not on a volume that has no more.
+        if (this.#stopped || !store.hasRoom) return;
         sinceMs = performance.now();
       }
     } finally {
       capture.close();
     }
+  }
+
+  /** It keeps no process alive. */
+  #rest(ms: number): Promise<void> {
+    if (this.#stopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms).unref();
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }
