@@ -69,6 +69,8 @@ export class LmdbEnvironment {
   async #close(): Promise<void> {
     await this.#patrol.stop();
     await this.#writer.close();
+    // lmdb would not notice a transaction of a tree that is gone, and neither would it survive one.
+    for (const capture of this.#writer.captures) capture.cut();
     await this.tree.close();
   }
 

@@ -4,17 +4,20 @@ import { type Capture, hexDigest, storeDamaged } from '../store.ts';
 import { changeOf, type Layer, newestChanges } from './layer.ts';
 import { type Generation } from './layout.ts';
 import { after, entryOf, reading, type Tree } from './tree.ts';
+import type { TreeReader } from './tree-writer.ts';
 
 /** How much is read from the tree at a time. A cursor that stays open between turns would be in the way of others. */
 const pageBytes = 64 * 1024;
 
 /** The keys as of one moment: the layers of then, over what a read transaction saw then. */
-export class LmdbCapture implements Capture {
+export class LmdbCapture implements Capture, TreeReader {
   readonly count: number;
   readonly timeMs: number;
   readonly digest: string;
   readonly #tree: Tree;
   readonly #generation: Generation;
+  readonly #open: Set<TreeReader>;
+  #cut = false;
   #layers: readonly Layer[];
   #transaction: Transaction | null;
 
@@ -23,6 +26,7 @@ export class LmdbCapture implements Capture {
     tree: Tree,
     generation: Generation,
     layers: readonly Layer[],
+    open: Set<TreeReader>,
   ) {
     this.count = store.count;
     this.timeMs = store.timeMs;
@@ -31,6 +35,8 @@ export class LmdbCapture implements Capture {
     this.#generation = generation;
     this.#layers = layers;
     this.#transaction = tree.useReadTransaction();
+    this.#open = open;
+    open.add(this);
   }
 
   /** @throws NoriError STATE_DAMAGED, at the latest when all are read and it is not all there should be. */
@@ -44,6 +50,7 @@ export class LmdbCapture implements Capture {
       high = (high + entry.hashHigh) | 0;
       yield entry;
     }
+    if (this.#cut) throw new Error('the tree was closed while it was read');
     if (this.#transaction === null) return;
     if (count !== this.count || hexDigest(low, high) !== this.digest)
       throw storeDamaged(`the tree holds ${count} keys, not the ${this.count} that were written`);
@@ -59,7 +66,14 @@ export class LmdbCapture implements Capture {
     }
   }
 
+  /** The tree is about to be closed, and whoever still reads, say for a slow client, learns of it. */
+  cut(): void {
+    this.#cut = this.#transaction !== null;
+    this.close();
+  }
+
   close(): void {
+    this.#open.delete(this);
     this.#transaction?.done();
     this.#transaction = null;
     this.#layers = [];

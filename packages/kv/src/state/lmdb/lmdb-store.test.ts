@@ -132,6 +132,26 @@ test('what a flush or a restore gave up is deleted in the background', async () 
   expect(environment.tree.getKeysCount()).toBe(2);
 });
 
+test('who reads an image while the tree is closed is told, and holds nothing of it', async () => {
+  const environment = world.open();
+  const store = environment.store(1);
+  const machine = new KvStateMachine({ store });
+  const value = 'v'.repeat(1000);
+  await apply(
+    machine,
+    Array.from({ length: 500 }, (_, key) => entry(key + 1, `set k${key} ${value}`)),
+  );
+  await environment.written(store);
+  const image = machine.snapshot()[Symbol.asyncIterator]();
+  await image.next();
+  await image.next();
+  await environment.close();
+  const rest = async (): Promise<void> => {
+    while ((await image.next()).done !== true);
+  };
+  await expect(rest()).rejects.toThrow('the tree was closed');
+});
+
 test('groups share a tree and nothing else', async () => {
   const environment = world.open();
   const machines = [1, 2, 258].map((group) => new KvStateMachine({ store: environment.store(group) }));

@@ -219,7 +219,7 @@ export class LmdbStore implements Store, ChangedStore {
 
   capture(): Capture {
     this.#freeze();
-    return new LmdbCapture(this, this.#tree, this.#generation, this.#layers.slice(0, -1));
+    return new LmdbCapture(this, this.#tree, this.#generation, this.#layers.slice(0, -1), this.#writer.captures);
   }
 
   applied(at: AppliedPosition): Promise<void> | null {

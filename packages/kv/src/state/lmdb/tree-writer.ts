@@ -45,9 +45,16 @@ export interface ChangedStore {
   writeChanges(): () => void;
 }
 
+export interface TreeReader {
+  /** The tree is about to be closed. */
+  cut(): void;
+}
+
 /** Writes what the stores of all groups have gathered to the tree they share, with one wait for the disk. */
 export class TreeWriter {
   readonly tree: Tree;
+  /** Those who read the tree in a transaction of their own. */
+  readonly captures: Set<TreeReader> = new Set();
   readonly #directory: string;
   readonly #options: Required<TreeWriterOptions>;
   readonly #changed = new Set<ChangedStore>();
