@@ -48,7 +48,7 @@ export function foundedElsewhere(
 async function askFoundedElsewhere(plans: readonly NodePlan[], basePort: number): Promise<string | null> {
   const [first] = plans as [NodePlan];
   try {
-    const response = await new NodeHttp(first.http, process.env.NORI_PASSWORD).ask('/v1/members');
+    const response = await new NodeHttp(first.http, process.env['NORI_PASSWORD']).ask('/v1/members');
     const { shards } = (await response.json()) as { shards: { members: { id: string; address: string }[] }[] };
     return foundedElsewhere(plans, basePort, shards[0]?.members ?? []);
   } catch {

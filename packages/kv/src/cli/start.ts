@@ -127,7 +127,11 @@ function whatNext(plans: readonly NodePlan[], { data, routing }: { data: string;
   const redisCli = routing === 'redirect' ? 'redis-cli -c' : 'redis-cli';
   const port = (address: string): string => address.slice(address.lastIndexOf(':') + 1);
   const rows = plans.map(({ id, resp, http, peer, logFile }) => [id, resp, http, peer, logFile]);
+  const password: (readonly [string, string])[] = process.env['NORI_PASSWORD']
+    ? [['export REDISCLI_AUTH=...', 'the NORI_PASSWORD the nodes were started with']]
+    : [];
   const tries: readonly (readonly [string, string])[] = [
+    ...password,
     [`${redisCli} -p ${port(first.resp)} set hello world`, 'any node takes any key'],
     [`${redisCli} -p ${port((plans.at(-1) as NodePlan).resp)} get hello`, 'and answers it'],
     [`redis-cli -c -p ${port(first.resp)} incr visits`, 'as a Redis Cluster'],

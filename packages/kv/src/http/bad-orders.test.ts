@@ -30,6 +30,7 @@ test.each([
   ['/v1/members/n9/add?address=10.0.0.9:99999', 'ORDER_INVALID', 'port from 1 to 65535'],
   ['/v1/members/n9/learn?address=10.0.0.9:0', 'ORDER_INVALID', 'port from 1 to 65535'],
   ['/v1/members/n9/add', 'ORDER_INVALID', 'HOST:PORT'],
+  ['/v1/shards/0/transfer', 'ORDER_INVALID', 'n1 is the only voter of shard 0'],
   ['/v1/restore', 'BLOCK_INVALID', 'nori-kv restore'],
 ])('POST %s is refused with what to do, and changes nothing', async (path, code, words) => {
   const response = await app.request(path, { method: 'POST', body: 'garbage' });

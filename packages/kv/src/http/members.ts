@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono';
-import { NoriError } from 'nori-raft';
+import { type NodeId, NoriError } from 'nori-raft';
 import { type MemberOrder, orderMember } from '../server/members.ts';
 import { isAuthorized } from './authorization.ts';
 import type { HttpContext } from './context.ts';
@@ -53,8 +53,11 @@ export function addMemberRoutes(app: Hono, node: HttpContext, starting: (c: Cont
     if (shard === null) return refused(c, 400, 'SHARD_UNKNOWN', `there are ${router.map.count} shards, from 0`);
     const to = c.req.query('to') ?? null;
     const { members, leader } = router.host.groupStatus(router.map.groupOf(shard));
-    if (to !== null && !members.some(({ id, role }) => id === to && role === 'voter')) {
-      const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id);
+    const voters = members.filter(({ role }) => role === 'voter').map(({ id }) => id);
+    if (to === null && voters.length === 1) {
+      return refused(c, 400, 'ORDER_INVALID', `${voters[0]} is the only voter of shard ${shard}`);
+    }
+    if (to !== null && !voters.includes(to as NodeId)) {
       return refused(
         c,
         400,
