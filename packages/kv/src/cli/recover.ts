@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import {
   decodeReport,
   type GroupRecovery,
+  NoriError,
   planOfSurvivors,
   type RecoveryPlan,
   recoverSurvivors,
@@ -29,12 +30,15 @@ export async function runRecover({ dataDir, survivors, acceptLoss = false }: Rec
       '--accept-loss needs --survivors: the reports of all survivors, or none when this is the only one',
     );
   }
-  const own = await reportSurvivor(dataDir);
+  const own = await reportOf(dataDir);
   if (survivors === undefined) {
     process.stdout.write(`${JSON.stringify(own)}\n`);
     return;
   }
   const reports = survivors === true ? [own] : survivors.map((path) => readReport(path));
+  if (!reports.some(({ nodeId }) => nodeId === own.nodeId)) {
+    throw new Error(`${dataDir} belongs to ${own.nodeId}, which none of the reports is about; nothing was changed`);
+  }
   const { groups, lost, clusterId } = planOfSurvivors(reports);
   const lines = [warning(reports), ...groups.map((group) => sentence(group)), ...lost.map((shard) => obituary(shard))];
   process.stdout.write(`${lines.join('\n')}\n`);
@@ -49,6 +53,17 @@ export async function runRecover({ dataDir, survivors, acceptLoss = false }: Rec
   process.stdout.write(
     `${own.nodeId} belongs to cluster ${clusterId} now. Do the same on the other survivors, with the same reports, then start them all.\n`,
   );
+}
+
+async function reportOf(dataDir: string): Promise<SurvivorReport> {
+  try {
+    return await reportSurvivor(dataDir);
+  } catch (error) {
+    // Whoever mistyped a path here does not want to found a cluster there.
+    if (error instanceof NoriError && error.code === 'DATA_DIR_EMPTY')
+      throw new Error(`${error.message}; give the --data-dir that the node was started with`, { cause: error });
+    throw error;
+  }
 }
 
 function readReport(path: string): SurvivorReport {
