@@ -86,10 +86,12 @@ export class WatchedMachine implements StateMachine {
   }
 
   advanceTime(timeMs: number): void {
+    this.look();
     this.inner.advanceTime?.(timeMs);
   }
 
   nextDeadlineMs(): number | null {
+    this.look();
     return this.inner.nextDeadlineMs?.() ?? null;
   }
 
