@@ -20,8 +20,8 @@ export const quarantineControls: readonly Control[] = [
     edits: [
       edit(
         'host/groups.ts',
-        'if (onDisk?.quarantine != null && onDisk.quarantine.stage !== QuarantineStage.refilling) {',
-        'if (Math.min(0, 1) === 1 && onDisk?.quarantine != null) {',
+        'if (onDisk !== undefined && isGivenUp(onDisk.quarantine)) {',
+        'if (Math.min(0, 1) === 1 && onDisk !== undefined && isGivenUp(onDisk.quarantine)) {',
       ),
     ],
     seeds: 10,
