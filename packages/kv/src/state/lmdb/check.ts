@@ -1,5 +1,6 @@
 import { hexDigest, storeDamaged } from '../store.ts';
 import { expireMsOf, type Generation, type Head } from './layout.ts';
+import { Tally } from './tally.ts';
 import { after, entryOf, reading, type Tree, treeKeys } from './tree.ts';
 
 const pageKeys = 64;
@@ -11,23 +12,17 @@ const pageKeys = 64;
  * @throws NoriError STATE_DAMAGED.
  */
 export function isChecked(tree: Tree, generation: Generation, head: Head, enough: () => boolean): boolean {
-  let count = 0;
+  const tally = new Tally();
   let mortal = 0;
-  let low = 0;
-  let high = 0;
-  const keys = pagesOf(tree, generation.place(0, 0), generation.keysEnd);
-  for (const page of keys) {
+  for (const page of pagesOf(tree, generation.place(0, 0), generation.keysEnd)) {
     if (enough()) return false;
     for (const key of page) {
-      const { hashLow, hashHigh, expireMs } = storedUnder(tree, key);
-      low = (low + hashLow) | 0;
-      high = (high + hashHigh) | 0;
-      if (expireMs !== 0) mortal += 1;
+      const entry = storedUnder(tree, key);
+      tally.add(entry);
+      if (entry.expireMs !== 0) mortal += 1;
     }
-    count += page.length;
   }
-  if (count !== head.count || hexDigest(low, high) !== hexDigest(head.digestLow, head.digestHigh))
-    throw storeDamaged(`the tree holds ${count} keys, not the ${head.count} that were written`);
+  tally.requireAll(head.count, hexDigest(head.digestLow, head.digestHigh));
   for (const page of pagesOf(tree, generation.expiriesStart, generation.expiriesEnd)) {
     if (enough()) return false;
     for (const expiry of page) {

@@ -1,8 +1,9 @@
 import type { Transaction } from 'lmdb';
 import type { Entry } from '../entry.ts';
-import { type Capture, hexDigest, storeDamaged } from '../store.ts';
+import type { Capture } from '../store.ts';
 import { changeOf, type Layer, newestChanges } from './layer.ts';
 import { type Generation } from './layout.ts';
+import { Tally } from './tally.ts';
 import { after, entryOf, reading, type Tree } from './tree.ts';
 import type { TreeReader } from './tree-writer.ts';
 
@@ -41,19 +42,14 @@ export class LmdbCapture implements Capture, TreeReader {
 
   /** @throws NoriError STATE_DAMAGED, at the latest when all are read and it is not all there should be. */
   *entries(): Generator<Entry, void, void> {
-    let count = 0;
-    let low = 0;
-    let high = 0;
+    const tally = new Tally();
     for (const entry of this.#all()) {
-      count += 1;
-      low = (low + entry.hashLow) | 0;
-      high = (high + entry.hashHigh) | 0;
+      tally.add(entry);
       yield entry;
     }
     if (this.#cut) throw new Error('the tree was closed while it was read');
     if (this.#transaction === null) return;
-    if (count !== this.count || hexDigest(low, high) !== this.digest)
-      throw storeDamaged(`the tree holds ${count} keys, not the ${this.count} that were written`);
+    tally.requireAll(this.count, this.digest);
   }
 
   *#all(): Generator<Entry, void, void> {

@@ -300,14 +300,10 @@ export class LmdbStore implements Store, ChangedStore {
   #find(key: string, slot: number): Entry | undefined {
     const change = changeOf(this.#layers, slot, key);
     if (change !== undefined) return change.entry ?? undefined;
-    let entry: Entry | null;
-    try {
+    const entry = reading(() => {
       const record = this.#stored(key, slot);
-      if (record === undefined) return undefined;
-      entry = readRecord(key, slot, record);
-    } catch (error) {
-      throw storeDamaged('the tree cannot be read', error);
-    }
+      return record === undefined ? undefined : readRecord(key, slot, record);
+    });
     if (entry === null) throw storeDamaged(`the record of ${key} is not what was written`);
     return entry;
   }
